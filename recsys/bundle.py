@@ -1,0 +1,168 @@
+"""The model bundle: the only thing that training hands to serving. A folder, written once, never changed, no pickle.
+
+    manifest.json            format version, config, data fingerprint, training window, metrics, git commit, sha256 of every file
+    catalogue.parquet        index, track_id, display and filter fields (recsys.schema.ITEMS, name_key, markets, licence)
+    aliases.parquet          source, source_id, index: an answer is given in the ids that were asked in
+    sources/<name>/          one scorer each (recsys.scoring), its kind in the manifest
+    policy.toml              the pipeline of each surface
+
+No listener id and no listener vector enters a bundle.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import polars as pl
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from recsys.errors import InputError
+from recsys.files import new_folder, read_json, sha256, write_json
+from recsys.scoring import registry
+from recsys.scoring.base import Scorer
+
+FORMAT_VERSION = 1
+
+
+class SurfacePolicy(BaseModel):
+    """The pipeline of one surface: which sources are asked, in which order, and what is done with their candidates."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    sources: list[str] = Field(min_length=1)
+    """Names under sources/, in the order of fallback: the first that has evidence for the request answers."""
+    candidates: int = Field(default=1000, ge=1, le=10_000)
+    """How many candidates a source gives before slate policies."""
+    artist_spacing: int = Field(default=2, ge=0)
+    """At least this many other tracks between two of one artist, as far as the candidates allow."""
+    mask_seeds: bool = True
+    """Leave the tracks of the request's history out of the answer."""
+
+
+class Policy(BaseModel):
+    """`policy.toml`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    surfaces: dict[str, SurfacePolicy]
+    """home, playlist and similar."""
+
+
+class DataReference(BaseModel):
+    dataset: str
+    fingerprint: str
+    simulated: bool
+
+
+class BundleManifest(BaseModel):
+    """`manifest.json`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    format_version: int = FORMAT_VERSION
+    name: str
+    created_at: str
+    model: str
+    """What a person calls the model: sasrec, mix, item-kNN, ..."""
+    config: dict[str, Any]
+    data: DataReference
+    training_window: tuple[str | None, str | None]
+    """First and last instant of the training rows, ISO 8601; nulls where the data have no time."""
+    metrics: dict[str, float]
+    git_commit: str
+    sources: dict[str, str]
+    """Name -> kind of each scorer."""
+    files: dict[str, str] = {}
+    """Relative path -> sha256, of every file but this one."""
+
+
+CATALOGUE_COLUMNS = (
+    "index", "track_id", "title", "artist_id", "artist_name", "album_title", "release_date", "duration_ms", "explicit",
+    "markets", "licence", "name_key",
+)  # fmt: skip
+
+
+def write_bundle(
+    folder: Path,
+    manifest: BundleManifest,
+    catalogue: pl.DataFrame,
+    aliases: pl.DataFrame,
+    scorers: Mapping[str, Scorer],
+    policy: Policy,
+) -> None:
+    """Write the bundle under a temporary name and rename it; an existing bundle of that name is refused."""
+    if folder.exists():
+        raise InputError(f"{folder}: a bundle is written once; choose another name")
+    if missing := set(CATALOGUE_COLUMNS) - set(catalogue.columns):
+        raise ValueError(f"catalogue lacks {sorted(missing)}")
+    for surface, pipeline in policy.surfaces.items():
+        if unknown := set(pipeline.sources) - set(scorers):
+            raise InputError(f"policy: surface {surface!r} names sources that the bundle lacks: {sorted(unknown)}")
+    with new_folder(folder) as work:
+        catalogue.select(CATALOGUE_COLUMNS).sort("index").write_parquet(work / "catalogue.parquet")
+        aliases.select("source", "source_id", "index").write_parquet(work / "aliases.parquet")
+        for name, scorer in scorers.items():
+            if scorer.n_items != len(catalogue):
+                raise ValueError(f"source {name!r} scores {scorer.n_items} items, the catalogue has {len(catalogue)}")
+            (work / "sources" / name).mkdir(parents=True)
+            scorer.save(work / "sources" / name)
+        (work / "policy.toml").write_text(tomli_w.dumps(policy.model_dump()))
+        files = {str(p.relative_to(work)): sha256(p) for p in sorted(work.rglob("*")) if p.is_file()}
+        kinds = {name: scorer.kind for name, scorer in scorers.items()}
+        write_json(work / "manifest.json", manifest.model_copy(update={"files": files, "sources": kinds}).model_dump())
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle in memory, whole and checked."""
+
+    folder: Path
+    manifest: BundleManifest
+    catalogue: pl.DataFrame
+    aliases: pl.DataFrame
+    scorers: dict[str, Scorer]
+    policy: Policy
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Check every sum and load. Raises InputError that names the file at fault."""
+        manifest = read_manifest(folder)
+        for name, expected in manifest.files.items():
+            path = folder / name
+            if not path.is_file():
+                raise InputError(f"{path}: named in manifest.json but absent")
+            if sha256(path) != expected:
+                raise InputError(f"{path}: its sha256 is not the one in manifest.json; the bundle is damaged")
+        policy = Policy.model_validate(tomllib.loads((folder / "policy.toml").read_text()))
+        scorers = {n: registry.load(kind, folder / "sources" / n) for n, kind in manifest.sources.items()}
+        return cls(
+            folder,
+            manifest,
+            pl.read_parquet(folder / "catalogue.parquet"),
+            pl.read_parquet(folder / "aliases.parquet"),
+            scorers,
+            policy,
+        )
+
+
+def read_manifest(folder: Path) -> BundleManifest:
+    path = folder / "manifest.json"
+    if not path.is_file():
+        raise InputError(f"{folder} is no bundle: it has no manifest.json")
+    try:
+        manifest = BundleManifest.model_validate(read_json(path))
+    except (ValidationError, ValueError) as error:
+        raise InputError(f"{path}: {error}") from error
+    if manifest.format_version != FORMAT_VERSION:
+        raise InputError(f"{path}: format_version {manifest.format_version}, this Segue reads {FORMAT_VERSION}")
+    return manifest
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,82 @@
+"""The `segue` command. Each room registers its commands by an entry point in the group `segue.commands`.
+
+The module that an entry point names must be light (it is imported for `segue --help`): torch, Spark and the like are
+imported inside the command.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+from recsys.errors import SegueError
+
+# The order of the work, which is the order of `segue --help`.
+ORDER = ("demo", "doctor", "import", "features", "report", "train", "evaluate", "promote", "serve", "ask")
+
+
+class LazyGroup(TyperGroup):
+    """Commands from entry points, loaded when they are named."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        names = {entry.name for entry in entry_points(group="segue.commands")}
+        return [n for n in ORDER if n in names] + sorted(names - set(ORDER))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        for entry in entry_points(group="segue.commands", name=cmd_name):
+            target = entry.load()
+            if not isinstance(target, typer.Typer):
+                app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+                app.command(name=cmd_name)(target)
+                target = app
+            command = typer.main.get_command(target)
+            command.name = cmd_name
+            return command
+        return None
+
+
+app = typer.Typer(cls=LazyGroup, no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
+
+
+@app.callback()
+def root(
+    workspace: Annotated[
+        Path | None,
+        typer.Option(envvar="SEGUE_WORKSPACE", help="Folder for all that Segue makes.", show_default="./workspace"),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(envvar="SEGUE_CONFIG", help="Settings file.", show_default="./segue.toml"),
+    ] = None,
+) -> None:
+    """Segue: music recommendation, from listening logs to gRPC answers.
+
+    The way of the data: import -> features -> train -> evaluate -> promote -> serve -> ask.
+    """
+    import os
+
+    if workspace is not None:
+        os.environ["SEGUE_WORKSPACE"] = str(workspace)
+    if config is not None:
+        os.environ["SEGUE_CONFIG"] = str(config)
+
+
+def main() -> None:
+    """Run, and show a SegueError as one line instead of a traceback."""
+    try:
+        app()
+    except SegueError as error:
+        Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {_escaped(str(error))}", highlight=False)
+        sys.exit(1)
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

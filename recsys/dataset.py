@@ -1,0 +1,170 @@
+"""A data set: what `segue features` writes and what training and evaluation read.
+
+A folder `features/<name>/` with `items.parquet`, `sequences.parquet`, `content.parquet`, `track_statistics.parquet`,
+`listener_statistics.parquet` (see recsys.schema) and `manifest.json`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+from recsys.errors import InputError, MissingError
+from recsys.files import read_json
+from recsys.ragged import Bool, Int32, Int64, Ragged
+
+FORMAT_VERSION = 1
+
+Task = Literal["continuation", "next"]
+Protocol = Literal["global_time", "owner_time", "playlist_hash", "leave_one_out"]
+
+
+class DatasetManifest(BaseModel):
+    """`manifest.json` of a data set."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    format_version: int = FORMAT_VERSION
+    name: str
+    fingerprint: str
+    """12 hex digits over the imports and the feature config: equal means equal training tables."""
+    sources: list[str]
+    simulated: bool
+    """Made by the simulator: it tests code and scale, and is never evidence of quality."""
+    task: Task
+    """continuation: playlists, the rest from the first seeds. next: sessions, each next track from those before it."""
+    protocol: Protocol
+    """How train, valid and test were split. leave_one_out: recsys.splits cuts each sequence's end."""
+    dated: bool
+    """Sequences have start_ts; protocols that need time refuse the data set otherwise."""
+    boundaries: dict[str, str]
+    """For global_time the first instant of valid and of test, ISO 8601."""
+    counts: dict[str, int]
+    """Rows by table, sequences by split, and what was folded or left out, by reason."""
+    audio_features: list[str]
+    tags: list[str]
+    text_encoder: str
+    config: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Sequences:
+    """Sequences of item indices with what a protocol needs to know of them.
+
+    items: ragged over n sequences; owners: int64 (n,), equal for sequences of one listener, DJ, station or playlist;
+    starts: datetime64[us] (n,) UTC, or None where the source has no time; n_items: size of the whole catalogue.
+    """
+
+    items: Ragged
+    owners: Int64
+    starts: npt.NDArray[np.datetime64] | None
+    n_items: int
+
+    def __post_init__(self) -> None:
+        if len(self.owners) != len(self.items) or (self.starts is not None and len(self.starts) != len(self.items)):
+            raise ValueError("owners and starts must have one entry a sequence")
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def take(self, rows: npt.ArrayLike) -> Self:
+        """Those sequences, in that order; a boolean mask works too."""
+        chosen = np.asarray(rows)
+        starts = None if self.starts is None else self.starts[chosen]
+        return replace(self, items=self.items.take(chosen), owners=self.owners[chosen], starts=starts)
+
+
+@dataclass(frozen=True, slots=True)
+class Queries:
+    """What is asked of a recommender, and the right answers. One row a query.
+
+    histories: ragged, oldest first, what may be known; targets: ragged, distinct, at least one a row;
+    clusters: int64 (n,), the unit that the bootstrap resamples (listener, show, playlist, dialogue);
+    days: datetime64[D] (n,) or None, the day of the session: the live protocol may know only the days before it;
+    mask_history: whether tracks of the history are left out of the ranking (declared, never implied).
+    """
+
+    histories: Ragged
+    targets: Ragged
+    clusters: Int64
+    days: npt.NDArray[np.datetime64] | None
+    mask_history: bool
+
+    def __post_init__(self) -> None:
+        n = len(self.histories)
+        if len(self.targets) != n or len(self.clusters) != n or (self.days is not None and len(self.days) != n):
+            raise ValueError("histories, targets, clusters and days must have one entry a query")
+        if n and int(self.targets.lengths.min()) == 0:
+            raise ValueError("every query needs a target")
+
+    def __len__(self) -> int:
+        return len(self.histories)
+
+    def take(self, rows: npt.ArrayLike) -> Self:
+        chosen = np.asarray(rows)
+        return replace(
+            self,
+            histories=self.histories.take(chosen),
+            targets=self.targets.take(chosen),
+            clusters=self.clusters[chosen],
+            days=None if self.days is None else self.days[chosen],
+        )
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set in memory. ``items`` is ITEMS of recsys.schema; ``split`` holds 0, 1, 2 for train, valid, test."""
+
+    folder: Path
+    manifest: DatasetManifest
+    items: pl.DataFrame
+    sequences: Sequences
+    split: npt.NDArray[np.int8]
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Raises MissingError where the folder is no data set, InputError where it is of another format."""
+        if not (folder / "manifest.json").is_file():
+            raise MissingError(f"{folder} is no data set (no manifest.json); make one: segue features")
+        raw = read_json(folder / "manifest.json")
+        if raw.get("format_version") != FORMAT_VERSION:
+            raise InputError(
+                f"{folder}/manifest.json: format_version is {raw.get('format_version')}, this Segue reads "
+                f"{FORMAT_VERSION}; make the data set anew: segue features"
+            )
+        manifest = DatasetManifest.model_validate(raw)
+        items = pl.read_parquet(folder / "items.parquet").sort("index")
+        table = pl.read_parquet(folder / "sequences.parquet", columns=["owner_id", "split", "start_ts", "items"])
+        values = table["items"].explode(empty_as_null=False).to_numpy().astype(np.int32)
+        ragged = Ragged.from_lengths(values, table["items"].list.len().to_numpy())
+        if len(values) and (int(values.min()) < 0 or int(values.max()) >= len(items)):
+            raise InputError(f"{folder}/sequences.parquet: an item index outside 0..{len(items) - 1}")
+        owners: Int64 = table["owner_id"].rank("dense").to_numpy().astype(np.int64) - 1
+        starts = table["start_ts"].dt.replace_time_zone(None).to_numpy() if manifest.dated else None
+        split = table["split"].replace_strict({"train": 0, "valid": 1, "test": 2}, return_dtype=pl.Int8).to_numpy()
+        return cls(folder, manifest, items, Sequences(ragged, owners, starts, len(items)), split)
+
+    def part(self, *splits: Literal["train", "valid", "test"]) -> Sequences:
+        """The sequences of one split, or of several."""
+        codes = [("train", "valid", "test").index(s) for s in splits]
+        return self.sequences.take(np.isin(self.split, codes))
+
+    @property
+    def train_counts(self) -> Int64:
+        """(n_items,) occurrences in the training split; 0: a cold track."""
+        return self.items["train_count"].to_numpy()
+
+    @property
+    def artists(self) -> Int32:
+        """(n_items,) dense artist number of each item."""
+        return (self.items["artist_id"].rank("dense").to_numpy() - 1).astype(np.int32)
+
+    @property
+    def cold(self) -> Bool:
+        return self.train_counts == 0

@@ -1,0 +1,93 @@
+"""The scorer's contract, and the one way to turn scores into a ranking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Protocol, Self
+
+import numpy as np
+
+from recsys.ragged import Bool, Float32, Int32, Ragged
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Why a scorer put an item where it is: the history item that speaks most for it, and how often."""
+
+    seed: int | None
+    """Index of a history item; None where the history says nothing (popularity)."""
+    count: int
+    """Times seen: plays together, playlists, sessions; 0 where the scorer does not count."""
+
+
+class Scorer(Protocol):
+    """Scores the whole catalogue for histories."""
+
+    kind: ClassVar[str]
+    """Its name in recsys.scoring.registry and in a bundle's manifest."""
+    n_items: int
+
+    def scores(self, histories: Ragged) -> Float32:
+        """(batch, n_items) float32, higher is better; 0 or less where there is no evidence at all.
+
+        Finite everywhere. An empty history is allowed and may give all zeros.
+        """
+        ...
+
+    def evidence(self, history: Int32, item: int) -> Evidence | None:
+        """Why ``item`` for ``history``; None where this scorer cannot say."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write into an existing empty folder: .npy, .parquet, .onnx or .json, never pickle."""
+        ...
+
+    @classmethod
+    def load(cls, folder: Path) -> Self: ...
+
+
+def top_k(scores: Float32, k: int) -> tuple[Int32, Float32]:
+    """The k best columns of each row, best first, ties by the lower index: indices and scores (rows, k).
+
+    >>> top_k(np.array([[1.0, 3.0, 3.0, 2.0]], dtype=np.float32), 3)[0].tolist()
+    [[1, 2, 3]]
+    """
+    rows, columns = scores.shape
+    k = min(k, columns)
+    if k == columns:
+        chosen = np.broadcast_to(np.arange(columns), scores.shape)
+    else:
+        # argpartition picks any of several equal scores at the border, so what ties there is settled by index below.
+        border = -np.partition(-scores, k - 1, axis=1)[:, k - 1 : k]
+        above = scores > border
+        room = k - above.sum(axis=1, keepdims=True)
+        tied = scores == border
+        keep = above | (tied & (np.cumsum(tied, axis=1) <= room))
+        chosen = np.nonzero(keep)[1].reshape(rows, k)
+    values = np.take_along_axis(scores, chosen, axis=1)
+    order = np.argsort(-values, axis=1, kind="stable")
+    return np.take_along_axis(chosen, order, axis=1).astype(np.int32), np.take_along_axis(values, order, axis=1)
+
+
+def rank(
+    scorer: Scorer, histories: Ragged, k: int, *, mask_history: bool, allowed: Bool | None = None, chunk: int = 256
+) -> Iterator[tuple[slice, Int32, Float32]]:
+    """Rank the full catalogue for each history, in chunks of rows.
+
+    Yields (rows, items, scores): items int32 (rows, k) best first, -1 where fewer than k may be recommended.
+    ``allowed`` (n_items,) restricts the catalogue; ``mask_history`` leaves out what the history holds.
+    """
+    for start in range(0, len(histories), chunk):
+        rows = slice(start, min(start + chunk, len(histories)))
+        part = histories.take(np.arange(rows.start, rows.stop))
+        scores = scorer.scores(part)
+        if mask_history:
+            known = part.values >= 0
+            scores[part.rows[known], part.values[known]] = -np.inf
+        if allowed is not None:
+            scores[:, ~allowed] = -np.inf
+        items, values = top_k(scores, k)
+        items[np.isneginf(values)] = -1
+        yield rows, items, values

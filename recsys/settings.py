@@ -1,0 +1,90 @@
+"""Typed settings: one pydantic object a component, read from its own table of one `segue.toml`.
+
+Order: an argument given in code or on the command line, then `SEGUE_<TABLE>_<FIELD>` in the environment, then the file
+(`$SEGUE_CONFIG`, else ./segue.toml), then the default. A key that the component does not know is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from pydantic import ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from recsys.errors import InputError
+
+
+class Settings(BaseSettings):
+    """Base of every component's settings. A subclass names its table and states a docstring under each field.
+
+    >>> class Demo(Settings, table="demo"):
+    ...     size: int = 3
+    >>> Demo.load(size=4).size
+    4
+    >>> Demo.load(size="many")
+    Traceback (most recent call last):
+    recsys.errors.InputError: demo.size: Input should be a valid integer, ... (got 'many')
+    """
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    table: ClassVar[str]
+
+    def __init_subclass__(cls, table: str, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.table = table
+        cls.model_config = SettingsConfigDict(**{**cls.model_config, "env_prefix": f"SEGUE_{table.upper()}_"})
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, table: str, **kwargs: Any) -> None:
+        """pydantic hands the class keywords on; nothing more to do with them."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        path = Path(os.environ.get("SEGUE_CONFIG", "segue.toml"))
+        return init_settings, env_settings, _TomlTable(settings_cls, path, cls.table)
+
+    @classmethod
+    def load(cls, **given: Any) -> Self:
+        """Read the settings; arguments that are None count as not given.
+
+        Raises InputError that names the table, the field and what would be right.
+        """
+        try:
+            return cls(**{key: value for key, value in given.items() if value is not None})
+        except ValidationError as error:
+            faults = "; ".join(
+                f"{cls.table}.{'.'.join(map(str, e['loc'])) or '*'}: {e['msg']} (got {e['input']!r})"
+                for e in error.errors()
+            )
+            raise InputError(faults) from error
+        except tomllib.TOMLDecodeError as error:
+            raise InputError(f"{os.environ.get('SEGUE_CONFIG', 'segue.toml')}: not valid TOML: {error}") from error
+
+
+class _TomlTable(TomlConfigSettingsSource):
+    """One table of the file; a file without it, or no file, gives nothing."""
+
+    def __init__(self, settings_cls: type[BaseSettings], path: Path, table: str) -> None:
+        self._table = table
+        super().__init__(settings_cls, path)
+
+    def _read_file(self, file_path: Path) -> dict[str, Any]:
+        value = super()._read_file(file_path).get(self._table, {})
+        if not isinstance(value, dict):
+            raise InputError(f"{file_path}: [{self._table}] must be a table")
+        return value
