@@ -1,7 +1,8 @@
 """The model bundle: the only thing that training hands to serving. A folder, written once, never changed, no pickle.
 
-    manifest.json            format version, config, data fingerprint, training window, metrics, git commit, sha256 of every file
-    catalogue.parquet        index, track_id, display and filter fields (recsys.schema.ITEMS, name_key, markets, licence)
+    manifest.json            format version, config, data fingerprint, training window, metrics, git commit, and the
+                             sha256 of every file
+    catalogue.parquet        index, track_id, display and filter fields (CATALOGUE_COLUMNS)
     aliases.parquet          source, source_id, index: an answer is given in the ids that were asked in
     sources/<name>/          one scorer each (recsys.scoring), its kind in the manifest
     policy.toml              the pipeline of each surface

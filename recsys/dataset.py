@@ -167,4 +167,5 @@ class Dataset:
 
     @property
     def cold(self) -> Bool:
-        return self.train_counts == 0
+        """(n_items,) tracks that the training split never holds."""
+        return np.equal(self.train_counts, 0)

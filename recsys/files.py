@@ -23,7 +23,7 @@ def new_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
     work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
         yield work
-        os.chmod(work, 0o755)
+        os.chmod(work, 0o755)  # noqa: S103 - mkdtemp made it 0o700; other users (a server) read it
         if replace and target.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
             os.rename(target, old / "old")

@@ -237,4 +237,5 @@ def describe(table: pa.Schema) -> str:
     >>> describe(PLAYLISTS)
     'One row a playlist.'
     """
-    return (table.metadata or {}).get(b"description", b"").decode()
+    metadata: dict[bytes, bytes] = table.metadata or {}
+    return metadata.get(b"description", b"").decode()

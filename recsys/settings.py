@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -37,14 +38,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
     table: ClassVar[str]
 
-    def __init_subclass__(cls, table: str, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
+    def __init_subclass__(cls, table: str) -> None:
         cls.table = table
         cls.model_config = SettingsConfigDict(**{**cls.model_config, "env_prefix": f"SEGUE_{table.upper()}_"})
-
-    @classmethod
-    def __pydantic_init_subclass__(cls, table: str, **kwargs: Any) -> None:
-        """pydantic hands the class keywords on; nothing more to do with them."""
 
     @classmethod
     def settings_customise_sources(
@@ -83,7 +79,7 @@ class _TomlTable(TomlConfigSettingsSource):
         self._table = table
         super().__init__(settings_cls, path)
 
-    def _read_file(self, file_path: Path) -> dict[str, Any]:
+    def _read_file(self, file_path: Path | Traversable) -> dict[str, Any]:
         value = super()._read_file(file_path).get(self._table, {})
         if not isinstance(value, dict):
             raise InputError(f"{file_path}: [{self._table}] must be a table")

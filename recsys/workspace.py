@@ -1,12 +1,12 @@
 """Where things lie between two commands: one folder, a sub-folder a step.
 
-    imports/<import>/<table>/*.parquet    canonical tables, an immutable folder an import, with manifest.json
-    features/<dataset>/                   training tables (recsys.dataset)
-    runs/<run>/                           checkpoints of a training run
-    bundles/<bundle>/                     model bundles (recsys.bundle)
-    reports/                              what a person reads: tables, plots
-    mlflow.db, mlartifacts/               the registry, unless MLFLOW_TRACKING_URI says otherwise
-    champion.json                         the bundle that is served
+imports/<import>/<table>/*.parquet    canonical tables, an immutable folder an import, with manifest.json
+features/<dataset>/                   training tables (recsys.dataset)
+runs/<run>/                           checkpoints of a training run
+bundles/<bundle>/                     model bundles (recsys.bundle)
+reports/                              what a person reads: tables, plots
+mlflow.db, mlartifacts/               the registry, unless MLFLOW_TRACKING_URI says otherwise
+champion.json                         the bundle that is served
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Workspace:
         chosen = [f for f in folders if read_json(f / "manifest.json")["source"] in sources]
         if missing := set(sources) - {read_json(f / "manifest.json")["source"] for f in chosen}:
             raise MissingError(
-                f"{self.root} holds no import of {', '.join(sorted(missing))}; import it first: segue import FORMAT PATH"
+                f"{self.root} holds no import of {', '.join(sorted(missing))}; import it: segue import FORMAT PATH"
             )
         return chosen
 

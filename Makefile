@@ -1,0 +1,70 @@
+# Segue. `make demo` and `make test` work on a fresh clone with Python 3.11; everything lands in .venv.
+#   GPU=1      the CUDA builds of torch and fbgemm
+#   SEGUE_DATA folder of real data sets; else ./data, else a small simulated world
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready$(if $(GPU),-gpu)
+QUIET := $(if $(CI),--quiet)
+PIP := $(BIN)/python -m pip --disable-pip-version-check install $(QUIET) --constraint constraints.txt
+TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
+FBGEMM := $(shell sed -n 's/^fbgemm_gpu-cpu==//p' constraints.txt)
+
+.DEFAULT_GOAL := help
+.PHONY: help install java demo test test-all lint types bench protos picture clean
+
+help:  ## Show this
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+install: java $(READY)  ## Make .venv and install everything, Java too where that is possible
+
+# torch first and by its exact version; then fbgemm and torchrec without their dependencies: torchrec declares the CUDA
+# fbgemm-gpu, which would overwrite the files of fbgemm-gpu-cpu and break the import on a CPU.
+$(READY): constraints.txt pyproject.toml Makefile
+	@command -v $(PYTHON) >/dev/null || { echo "Segue needs Python 3.11: install it, or say PYTHON=/path/to/python3.11"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "--- 1/3 torch $(TORCH)"
+	$(PIP) torch==$(TORCH)
+	@echo "--- 2/3 Segue and what it stands on (some 250 packages)"
+	$(PIP) --editable '.[all,dev]'
+	@echo "--- 3/3 fbgemm and torchrec"
+	$(PIP) --no-deps $(if $(GPU),fbgemm-gpu,fbgemm-gpu-cpu)==$(FBGEMM) torchrec
+	$(BIN)/python -c "import torchrec"
+	@rm -f $(VENV)/.ready*; touch $@
+
+java:
+	@java -version 2>&1 | grep -qE 'version "(1[7-9]|2[0-9])' || \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq openjdk-17-jre-headless; \
+	  else \
+	    echo "Spark needs Java 17. On Debian or Ubuntu type: sudo apt-get install openjdk-17-jre-headless"; exit 1; \
+	  fi
+
+demo: install  ## The whole way once: import, features, train, evaluate, gate, bundle, serve, ask
+	$(BIN)/segue demo
+
+test: install lint types  ## Lint, types, import law, unit, contract and end-to-end tests
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
+
+test-all: install lint types  ## The same, and the slow ones
+	$(BIN)/pytest -n 2 --dist loadfile
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: install
+	$(BIN)/mypy
+
+bench: install  ## Measure (asserts nothing)
+	for file in benchmarks/bench_*.py; do echo "--- $$file"; $(BIN)/python $$file || exit 1; done
+
+protos: install  ## Generate protos/segue/v1/*_pb2* from the .proto files
+	$(BIN)/python -m grpc_tools.protoc -I protos --python_out=protos --grpc_python_out=protos --mypy_out=protos protos/segue/v1/*.proto
+
+picture: install  ## Draw docs/architecture.svg from the imports of the source
+	$(BIN)/python docs/architecture.py
+
+clean:  ## Remove the environment and the workspace
+	rm -rf $(VENV) workspace
