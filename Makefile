@@ -11,7 +11,7 @@ TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
 FBGEMM := $(shell sed -n 's/^fbgemm_gpu-cpu==//p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help install java demo test test-all lint types bench protos picture clean
+.PHONY: help install java demo test test-all lint types bench protos docs clean
 
 help:  ## Show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -52,7 +52,6 @@ test-all: install lint types  ## The same, and the slow ones
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/lint-imports
 
 types: install
 	$(BIN)/mypy
@@ -63,8 +62,8 @@ bench: install  ## Measure (asserts nothing)
 protos: install  ## Generate protos/segue/v1/*_pb2* from the .proto files
 	$(BIN)/python -m grpc_tools.protoc -I protos --python_out=protos --grpc_python_out=protos --mypy_out=protos protos/segue/v1/*.proto
 
-picture: install  ## Draw docs/architecture.svg from the imports of the source
-	$(BIN)/python docs/architecture.py
+docs: install  ## Write docs/architecture.svg and docs/data-contracts.md from the source
+	$(BIN)/python docs/generate.py
 
 clean:  ## Remove the environment and the workspace
 	rm -rf $(VENV) workspace

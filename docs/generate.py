@@ -1,0 +1,137 @@
+"""Writes what the documentation takes from the source: architecture.svg and data-contracts.md.
+
+python docs/generate.py [FOLDER]      default: this folder; a test generates them elsewhere and compares
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import grimp
+import matplotlib as mpl
+import pyarrow as pa
+from matplotlib import pyplot as plt
+from matplotlib.patches import FancyBboxPatch
+
+from recsys import schema
+from recsys.cli import ORDER
+
+ROOMS = ("features", "training", "serving")
+COLOURS = {"features": "#dcecf9", "training": "#e3f4df", "serving": "#fbe9d7", "recsys": "#eeeeee"}
+
+
+def architecture(path: Path) -> None:
+    """The rooms, what lies in each, the commands each offers, and the imports between them, counted."""
+    graph = grimp.build_graph("recsys", *ROOMS, cache_dir=None)
+    arrows: Counter[str] = Counter()
+    for importer in graph.modules:
+        for imported in graph.find_modules_directly_imported_by(importer):
+            if (pair := (importer.split(".")[0], imported.split(".")[0]))[0] != pair[1]:
+                arrows["->".join(pair)] += 1
+    commands = {entry.name: entry.value.split(".")[0] for entry in entry_points(group="segue.commands")}
+
+    mpl.rcParams.update({"svg.hashsalt": "segue", "svg.fonttype": "none", "font.family": "DejaVu Sans"})
+    figure, axes = plt.subplots(figsize=(11, 7.4))
+    axes.set(xlim=(0, 110), ylim=(0, 74))
+    axes.axis("off")
+
+    flow = [c for c in ORDER if c in commands and c not in ("demo", "doctor", "report")]
+    axes.text(2, 71.5, "The way of the data: one command a step", fontsize=11, weight="bold")
+    width = 106 / len(flow)
+    for i, name in enumerate(flow):
+        x = 2 + i * width
+        box(axes, x, 62.5, width - 3, 6, COLOURS[commands[name]])
+        axes.text(x + (width - 3) / 2, 65.5, f"segue {name}", ha="center", va="center", fontsize=8.5)
+        if i:
+            axes.annotate("", (x - 0.2, 65.5), (x - 2.8, 65.5), arrowprops={"arrowstyle": "->"})
+
+    axes.text(
+        2, 57.5, "The rooms, and the imports between them (arrows, with their number)", fontsize=11, weight="bold"
+    )
+    for i, room in enumerate(ROOMS):
+        x = 2 + i * 36
+        box(axes, x, 31, 33, 24, COLOURS[room])
+        axes.text(x + 1.5, 52, f"{room}/", fontsize=10, weight="bold")
+        listing(axes, graph, room, x + 1.5, 50, columns=2, step=15.5)
+        axes.annotate("", (x + 16.5, 24.6), (x + 16.5, 30.6), arrowprops={"arrowstyle": "-|>", "lw": 1.6})
+        axes.text(x + 17.8, 27.5, str(arrows[f"{room}->recsys"]), fontsize=9, va="center")
+    forbidden = {p: n for p, n in arrows.items() if p.split("->")[1] != "recsys"}
+    axes.text(
+        2,
+        1,
+        f"Imports between features, training and serving, or out of recsys: {sum(forbidden.values())}",
+        fontsize=8.5,
+    )
+    box(axes, 2, 4, 105, 20, COLOURS["recsys"])
+    axes.text(3.5, 21, "recsys/", fontsize=10, weight="bold")
+    axes.text(
+        3.5,
+        19,
+        listing(graph, "recsys", columns=5),
+        fontsize=7.5,
+        va="top",
+        linespacing=1.45,
+        family="DejaVu Sans Mono",
+    )
+    figure.savefig(path, metadata={"Date": None, "Creator": None}, bbox_inches="tight")
+    plt.close(figure)
+
+
+def box(axes: plt.Axes, x: float, y: float, width: float, height: float, colour: str) -> None:
+    shape = "round,pad=0,rounding_size=0.8"
+    axes.add_patch(FancyBboxPatch((x, y), width, height, boxstyle=shape, facecolor=colour, edgecolor="#666666", lw=0.8))
+
+
+def listing(
+    axes: plt.Axes, graph: grimp.ImportGraph, room: str, x: float, y: float, *, columns: int, step: float
+) -> None:
+    """The children of a room in columns; a folder ends in a slash. `cli` is left out: the commands stand above."""
+    children = [c for c in sorted(graph.find_children(room)) if not c.endswith(".cli")]
+    names = [c.split(".")[-1] + ("/" if graph.find_children(c) else "") for c in children]
+    rows = -(-len(names) // columns)
+    for column in range(columns):
+        text = "\n".join(names[column * rows : (column + 1) * rows])
+        axes.text(x + column * step, y, text, fontsize=8.5, va="top", linespacing=1.5)
+
+
+def data_contracts(path: Path) -> None:
+    """Every table of recsys.schema, field by field."""
+    parts = [
+        "# Data contracts",
+        "",
+        "Written by `python docs/generate.py` from `recsys/schema.py`; a test holds the two together.",
+        "",
+        (schema.__doc__ or "").split("\n\n", 1)[1].strip(),
+        "",
+        "## Canonical tables: what `segue import` writes",
+        "",
+        *(line for name, table in schema.TABLES.items() for line in table_lines(name, table)),
+        "## Training tables: what `segue features` writes",
+        "",
+        *(line for name, table in schema.TRAINING_TABLES.items() for line in table_lines(name, table)),
+    ]
+    path.write_text("\n".join(parts).rstrip() + "\n")
+
+
+def table_lines(name: str, table: pa.Schema) -> list[str]:
+    rows = [f"| `{f.name}` | {f.type} | {'yes' if f.nullable else ''} | {doc(f)} |" for f in table]
+    head = ["| column | type | may be null | |", "|---|---|---|---|"]
+    return [f"### {name}", "", schema.describe(table), "", *head, *rows, ""]
+
+
+def doc(field: pa.Field) -> str:
+    return (field.metadata or {}).get(b"doc", b"").decode()
+
+
+def main() -> None:
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
+    architecture(folder / "architecture.svg")
+    data_contracts(folder / "data-contracts.md")
+
+
+if __name__ == "__main__":
+    mpl.use("Agg")
+    main()
