@@ -59,6 +59,8 @@ class DataReference(BaseModel):
     dataset: str
     fingerprint: str
     simulated: bool
+    unit: str = "playlist"
+    """What a person calls one training sequence, in the singular: playlist, session, programme."""
 
 
 class BundleManifest(BaseModel):
