@@ -27,7 +27,9 @@ class Scorer(Protocol):
 
     kind: ClassVar[str]
     """Its name in recsys.scoring.registry and in a bundle's manifest."""
-    n_items: int
+
+    @property
+    def n_items(self) -> int: ...
 
     def scores(self, histories: Ragged) -> Float32:
         """(batch, n_items) float32, higher is better; 0 or less where there is no evidence at all.
