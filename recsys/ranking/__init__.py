@@ -1,0 +1,1 @@
+"""From candidates to a slate: what may be in it, and in which order it stands."""

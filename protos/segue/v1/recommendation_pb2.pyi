@@ -513,7 +513,7 @@ class Reason(_message.Message):
     """The track of the history that speaks most for it; absent for POPULAR and HISTORY."""
     count: _builtins.int
     """TOGETHER: the training sequences (playlists, sessions, programmes) that hold both.
-    POPULAR: the plays counted, weighted where the model lets them fade; absent where the model does not say.
+    POPULAR: the times that the training data hold the track. Absent where nothing was counted.
     """
     text: _builtins.str
     """The same for a person, in English: "in 41 playlists with Dreams by Fleetwood Mac"."""
