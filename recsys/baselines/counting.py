@@ -1,0 +1,130 @@
+"""Which items go together: weighted co-occurrence in sequences, counted for any items as of any day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from recsys.baselines.base import Days, start_days
+from recsys.dataset import Sequences
+from recsys.ragged import Float64, Int64
+from recsys.scoring.neighbours import StoredNeighbours
+from recsys.scoring.postings import Postings, distinct, ranges
+
+PAIRS_AT_ONCE = 1 << 22
+"""Bounds the memory of one step of counting, at some 50 bytes a pair."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How a pair of items in one sequence counts, and how counts become a similarity."""
+
+    window: int
+    """The partner lies at most so many places away."""
+    distance: float
+    """A partner d places away counts d ** -distance."""
+    backward: float
+    """What a partner that came before the item counts, against 1 for one that came after."""
+    length: float
+    """A pair in a sequence of n items counts n ** -length: long sequences say less of each of their pairs."""
+    balance: float
+    """similarity = count / (n_i ** (1 - balance) * n_j ** balance + shrinkage), n: the weighted sequences of an item.
+    0: the chance of the partner, given the item; .5: the cosine."""
+    shrinkage: float
+    neighbours: int
+    """So many partners are kept for each item."""
+
+
+@dataclass(frozen=True)
+class CountedNeighbours:
+    """Neighbours that are counted when they are asked for, as of the cut of ``postings``.
+
+    weights: float64 (sequences,); mass: float64 (n_items,), weighted number of sequences of each item before the cut.
+    """
+
+    postings: Postings
+    rule: Rule
+    weights: Float64
+    mass: Float64
+
+    @classmethod
+    def build(cls, postings: Postings, rule: Rule) -> Self:
+        weights = np.maximum(postings.sequences.lengths, 1.0) ** -rule.length
+        return cls(postings, rule, weights, np.zeros(0)).until(postings.cut)
+
+    def until(self, cut: int) -> Self:
+        """Only the first ``cut`` sequences."""
+        known = slice(0, self.postings.sequences.offsets[cut])
+        weights = self.weights[self.postings.rows[known]]
+        mass = np.bincount(self.postings.sequences.values[known], weights, self.n_items).astype(np.float64)
+        return replace(self, postings=self.postings.until(cut), mass=mass)
+
+    @property
+    def n_items(self) -> int:
+        return self.postings.n_items
+
+    def stored(self) -> StoredNeighbours:
+        return StoredNeighbours(*self.rows(np.arange(self.n_items)))
+
+    def rows(self, items: npt.NDArray[np.integer]) -> tuple[sparse.csr_array, sparse.csr_array]:
+        """As NeighbourTable: the strongest ``rule.neighbours`` of each item."""
+        owner, places = self.postings.of(items)
+        sequences, offsets = self.postings.rows[places], self.postings.sequences.offsets
+        reach = self.rule.window if self.rule.backward > 0 else 0
+        start = np.maximum(offsets[sequences], places - reach)
+        size = np.minimum(offsets[sequences + 1], places + self.rule.window + 1) - start
+        pairs = np.bincount(owner, size, len(items))
+        step = np.searchsorted(np.cumsum(pairs), np.arange(PAIRS_AT_ONCE, pairs.sum(), PAIRS_AT_ONCE), side="right")
+        bounds = np.unique(np.concatenate(([0], step, [len(items)])))
+        similarity, counts = [], []
+        for first, last in pairwise(bounds):
+            part = slice(*np.searchsorted(owner, [first, last]))
+            parts = self._part(items[first:last], owner[part] - first, places[part], start[part], size[part])
+            similarity.append(parts[0])
+            counts.append(parts[1])
+        if not similarity:
+            empty = sparse.csr_array((0, self.n_items), dtype=np.float32)
+            return empty, empty.astype(np.int32)
+        return sparse.vstack(similarity, format="csr"), sparse.vstack(counts, format="csr")
+
+    def _part(
+        self, items: npt.NDArray[np.integer], owner: Int64, places: npt.NDArray[np.integer], start: Int64, size: Int64
+    ) -> tuple[sparse.csr_array, sparse.csr_array]:
+        partner = ranges(start, size)
+        apart = partner - np.repeat(places, size)
+        others = apart != 0
+        row, partner, apart = np.repeat(owner, size)[others], partner[others], apart[others]
+        other = self.postings.sequences.values[partner]
+        weight = self.weights[self.postings.rows[partner]] * np.abs(apart) ** -self.rule.distance
+        weight = np.where(apart < 0, self.rule.backward * weight, weight)
+        shape = (len(items), self.n_items)
+        strength = sparse.csr_array((weight, (row, other)), shape=shape)
+        counts = sparse.csr_array((np.ones(len(row), np.int32), (row, other)), shape=shape)
+        rows = np.repeat(np.arange(len(items)), np.diff(strength.indptr))
+        own, partners = self.mass[items[rows]], self.mass[strength.indices]
+        balance = self.rule.balance
+        similarity = strength.data / (own ** (1 - balance) * partners**balance + self.rule.shrinkage)
+        order = np.lexsort((strength.indices, -similarity, rows))
+        rank = np.arange(len(order)) - np.repeat(strength.indptr[:-1], np.diff(strength.indptr))
+        kept = np.sort(order[rank < self.rule.neighbours])
+        indptr = np.concatenate(([0], np.cumsum(np.bincount(rows[kept], minlength=len(items)))))
+        columns = strength.indices[kept]
+        return (
+            sparse.csr_array((similarity[kept].astype(np.float32), columns, indptr), shape=shape),
+            sparse.csr_array((counts.data[kept], columns, indptr), shape=shape),
+        )
+
+
+def counted_by_day(history: Sequences, days: Days, rule: Rule) -> Iterator[tuple[np.datetime64, CountedNeighbours]]:
+    """For each distinct day the neighbours as of the day before; one index serves all days."""
+    started = start_days(history, "the live protocol")
+    order = np.argsort(started, kind="stable")
+    table = CountedNeighbours.build(Postings.build(distinct(history.items.take(order)), history.n_items), rule)
+    for day in np.unique(days):
+        yield day, table.until(int(np.searchsorted(started[order], day)))

@@ -1,0 +1,42 @@
+"""Popularity: the same ranking for every history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+
+from recsys.ragged import Float32, Int32, Int64, Ragged
+from recsys.scoring.base import Evidence
+
+
+@dataclass(frozen=True)
+class Popularity:
+    """weights: float32 (n_items,), the score of each item; counts: int64 (n_items,), its plays in training."""
+
+    kind: ClassVar[str] = "popularity"
+    weights: Float32
+    counts: Int64
+
+    @property
+    def n_items(self) -> int:
+        return len(self.weights)
+
+    def scores(self, histories: Ragged) -> Float32:
+        return np.tile(self.weights, (len(histories), 1))
+
+    def evidence(self, history: Int32, item: int) -> Evidence | None:
+        count = int(self.counts[item])
+        return Evidence(seed=None, count=count) if count else None
+
+    def save(self, folder: Path) -> None:
+        np.save(folder / "weights.npy", self.weights, allow_pickle=False)
+        np.save(folder / "counts.npy", self.counts, allow_pickle=False)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        return cls(
+            np.load(folder / "weights.npy", allow_pickle=False), np.load(folder / "counts.npy", allow_pickle=False)
+        )
