@@ -1,0 +1,119 @@
+"""What an importer is: it reads one publisher's files and yields batches of canonical tables in the publisher's ids.
+
+To add a format: (1) write a class that satisfies `Importer`, in a file of its own, with `features.importers.reading`;
+(2) give it a row in `features.importers.formats.FORMATS`; (3) add a few handwritten rows of the publisher's layout to
+tests/features/importers; (4) describe it in docs/data.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import polars as pl
+
+from recsys.errors import InputError
+from recsys.names import name_key, normalised
+from recsys.settings import Settings
+
+PROVENANCE: dict[str, pl.DataType] = {
+    "_file": pl.String(),
+    "_line": pl.Int64(),
+    "_row": pl.String(),
+    "_reason": pl.String(),
+}
+"""Columns that a batch may carry beside those of its table; see `Batch`."""
+
+
+class ImportSettings(Settings, table="import"):
+    """Table `[import]` of segue.toml."""
+
+    max_quarantined_share: float = 0.05
+    """Share of the rows of a source, 0 to 1, that may be quarantined; above it the import fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some rows of one canonical table, in the ids of the source.
+
+    Columns: those of ``recsys.schema.TABLES[table]`` (nullable ones may be left out, text is cast to the type of the
+    field), and `_file`, `_line` (1-based line on which the row starts), `_row` (the row as it stood) so that a bad
+    row can be found again. A row whose `_reason` is not null is quarantined for that reason, without further checks.
+
+    Left to the sink where a column is absent: `event_id`, and of tracks `artist_id` and `name_key`. A batch of
+    `tracks` comes before the rows that name these tracks; to give a track twice does no harm, the first one counts.
+    """
+
+    table: str
+    rows: pl.DataFrame
+    read: int | None = None
+    """Rows of the source that this batch newly accounts for; None: all of ``rows``. A batch that is derived from rows
+    which another batch has already accounted for says 0, so that each row of a file counts once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a person asks for on the command line."""
+
+    path: Path
+    source: str | None = None
+    """`--source`; None: the format's own name."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """`--map FIELD=COLUMN`, for the formats that have no layout of their own."""
+
+
+class Importer(Protocol):
+    """One set of files, opened. Nothing is read before `batches` is called."""
+
+    @property
+    def source(self) -> str:
+        """Name of the source, and of its import folder: `wfmu`."""
+
+    @property
+    def namespace(self) -> str:
+        """Whose ids its track ids are. Sources of one namespace (`spotify`) share their ids."""
+
+    @property
+    def version(self) -> int:
+        """Raised when the same files give other tables than before."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All files that it reads; their sums identify the import."""
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """What else the outcome depends on (a column mapping); identifies the import together with the files."""
+
+    def batches(self) -> Iterator[Batch]:
+        """Raises InputError where a file is not of this format at all (a wrong header)."""
+
+
+def artist_id(name: pl.Expr) -> pl.Expr:
+    """`artist:<normalised name>`: no two sources share artist ids, but all have names.
+
+    >>> pl.select(artist_id(pl.lit("The Beatles"))).item()
+    'artist:beatles'
+    """
+    return pl.concat_str([pl.lit("artist:"), normalised(name)])
+
+
+def name_id(artist: pl.Expr, title: pl.Expr) -> pl.Expr:
+    """The track id of a source that has none of its own: its normalised artist and title."""
+    return name_key(artist, title)
+
+
+def expected_files(path: Path, *names: str, form: str) -> tuple[Path, ...]:
+    """The named files in folder ``path``, in that order; ``path`` may be the file itself where one is named.
+
+    Raises InputError that lists what was expected and what is missing.
+    """
+    if len(names) == 1 and path.is_file():
+        return (path,)
+    if not path.is_dir():
+        raise InputError(f"{path}: no such folder; {form} expects a folder with {', '.join(names)}")
+    if missing := [name for name in names if not (path / name).is_file()]:
+        raise InputError(f"{path}: {', '.join(missing)} missing; {form} expects {', '.join(names)}")
+    return tuple(path / name for name in names)

@@ -1,0 +1,130 @@
+"""One import, from an opened importer to an immutable folder in the workspace."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from features.importers.base import Importer, ImportSettings
+from features.importers.resolver import Resolver
+from features.importers.sink import Reason, Sink
+from recsys.errors import InputError
+from recsys.files import fingerprint, new_folder, read_json, sha256, write_json
+from recsys.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import did."""
+
+    folder: Path
+    counts: dict[str, int]
+    """Rows by table."""
+    joined: dict[str, int]
+    """Tracks of the source by method: id, isrc, name; new."""
+    reasons: list[Reason]
+    rows: int
+    """Rows of the source files."""
+    already: bool
+    """The same files had been imported before; nothing was done."""
+
+    @property
+    def quarantined(self) -> int:
+        return sum(reason.rows for reason in self.reasons)
+
+
+def run(
+    workspace: Workspace,
+    form: str,
+    importer: Importer,
+    settings: ImportSettings | None = None,
+    *,
+    simulated: bool = False,
+    progress: Callable[[int], object] = lambda rows: None,
+) -> Imported:
+    """Import once; the same files, version and options a second time add nothing.
+
+    ``progress`` is called after each batch with the rows of the source read so far. Raises InputError, and leaves
+    nothing behind, where more rows than ``settings.max_quarantined_share`` are quarantined or there is no row at all.
+    """
+    settings = settings or ImportSettings.load()
+    root = Path(importer.files[0]).parent if importer.files else Path()
+    files = {_relative(path, root): sha256(path) for path in importer.files}
+    identity = {
+        "format": form,
+        "version": importer.version,
+        "source": importer.source,
+        "options": dict(importer.options),
+        "files": files,
+    }
+    digest = fingerprint(identity)
+    target = workspace.imports / f"{importer.source}-{digest}"
+    with _alone(workspace.imports):
+        if target.exists():
+            return _read(target)
+        with new_folder(target) as folder:
+            resolver = Resolver.load(workspace, importer.source, importer.namespace)
+            sink = Sink(folder, source=importer.source, import_id=target.name, resolver=resolver)
+            try:
+                for batch in importer.batches():
+                    sink.write(batch)
+                    progress(sink.read)
+            finally:
+                sink.close()
+            _refuse(form, sink, settings.max_quarantined_share)
+            write_json(
+                folder / "manifest.json",
+                {
+                    "source": importer.source,
+                    "namespace": importer.namespace,
+                    "format": form,
+                    "fingerprint": digest,
+                    "imported_at": datetime.now(UTC).isoformat(timespec="seconds"),
+                    "files": files,
+                    "options": dict(importer.options),
+                    "counts": dict(sink.counts),
+                    "joined": dict(sink.joined),
+                    "rows": sink.read,
+                    "quarantined": sink.quarantined,
+                    "quarantined_by_reason": [
+                        {"reason": r.reason, "rows": r.rows, "file": r.file, "line": r.line} for r in sink.reasons
+                    ],
+                    "simulated": simulated,
+                },
+            )
+        return Imported(target, dict(sink.counts), dict(sink.joined), sink.reasons, sink.read, already=False)
+
+
+def _refuse(form: str, sink: Sink, allowed: float) -> None:
+    if sink.read == 0:
+        raise InputError(f"{form}: the files hold no row")
+    share = sink.quarantined / sink.read
+    if share > allowed:
+        counts = "; ".join(f"{r.rows:,} x {r.reason} (first: {r.file}:{r.line})" for r in sink.reasons)
+        raise InputError(
+            f"{form}: {sink.quarantined:,} of {sink.read:,} rows ({share:.1%}) break the schema, more than "
+            f"import.max_quarantined_share = {allowed:.1%} allows; nothing was imported. {counts}"
+        )
+
+
+def _read(folder: Path) -> Imported:
+    manifest = read_json(folder / "manifest.json")
+    reasons = [Reason(r["reason"], r["rows"], r["file"], r["line"]) for r in manifest["quarantined_by_reason"]]
+    return Imported(folder, manifest["counts"], manifest["joined"], reasons, manifest["rows"], already=True)
+
+
+def _relative(path: Path, root: Path) -> str:
+    return str(path.relative_to(root)) if path.is_relative_to(root) else path.name
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One import at a time: canonical ids depend on the imports before."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
