@@ -31,6 +31,10 @@ class Champion(BaseModel):
     promoted_at: str
     reason: str
     """Why the gate let it pass, in one line."""
+    previous: list[str] = []
+    """Bundles that were served before, the latest last: where a rollback goes."""
+    not_before: str | None = None
+    """Set by a rollback: the gate passes over neural bundles made earlier, unless one is named."""
 
 
 class Workspace:
