@@ -91,13 +91,17 @@ def register(workspace: Workspace, folder: Path, figures: Mapping[str, float] | 
         }
         version = str(client.create_model_version(model, folder.as_uri(), tags=tags).version)
     for name, value in (manifest.metrics | dict(figures or {})).items():
-        client.set_model_version_tag(model, version, name, f"{value:.6g}")
+        client.set_model_version_tag(model, version, name.replace("@", "_at_"), f"{value:.6g}")
     return version
 
 
-def set_alias(workspace: Workspace, dataset: str, alias: Alias, version: str) -> None:
-    """Move the alias to that version; it leaves the one that had it."""
-    tracking(workspace).set_registered_model_alias(model_name(dataset), alias, version)
+def set_alias(workspace: Workspace, dataset: str, alias: Alias, version: str | None) -> None:
+    """Move the alias to that version, off the one that had it; None: no version bears it."""
+    client = tracking(workspace)
+    if version is None:
+        client.delete_registered_model_alias(model_name(dataset), alias)
+    else:
+        client.set_registered_model_alias(model_name(dataset), alias, version)
 
 
 def aliased(workspace: Workspace, dataset: str, alias: Alias) -> str | None:
