@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 JAVA = 17
 """Spark 4 runs on Java 17 or later."""
 
+LOGGING = Path(__file__).with_name("log4j2.properties")
+
 
 class SparkSettings(Settings, table="spark"):
     """Table `[spark]` of segue.toml."""
@@ -48,7 +50,7 @@ class SparkSettings(Settings, table="spark"):
             "spark.sql.adaptive.skewJoin.enabled": "true",
             "spark.sql.execution.arrow.pyspark.enabled": "true",
             "spark.sql.parquet.compression.codec": "zstd",
-            "spark.log.level": "ERROR",
+            "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={LOGGING.as_uri()}",
             "spark.ui.enabled": "false",
             "spark.ui.showConsoleProgress": "false",
             **self.conf,
