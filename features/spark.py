@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,6 +71,8 @@ def spark_session(settings: SparkSettings | None = None, app: str = "segue") -> 
         from pyspark.sql import SparkSession
     except ImportError as error:
         raise MissingError("pyspark is not installed; type: pip install 'segue[spark]'") from error
+    # Workers must find what this process has; on a cluster its own configuration names their Python.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     running = SparkSession.getActiveSession()
     if running is not None:
         yield running
