@@ -1,0 +1,118 @@
+"""`segue import`: files as their publishers wrote them -> canonical tables in the workspace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from recsys.errors import InputError
+from recsys.workspace import Workspace
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from features.importers.run import Imported
+
+
+def import_(
+    form: Annotated[str | None, typer.Argument(metavar="FORMAT", help="Who wrote the files; --list shows all.")] = None,
+    path: Annotated[Path | None, typer.Argument(metavar="PATH", help="The folder, or file, that holds them.")] = None,
+    source: Annotated[str | None, typer.Option(help="Name of the source.", show_default="the format's")] = None,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option("--map", metavar="FIELD=COLUMN", help="For files of your own layout; once a field."),
+    ] = None,
+    max_quarantined_share: Annotated[
+        float | None,
+        typer.Option(help="Share of rows, 0 to 1, that may break the schema; above it nothing is imported."),
+    ] = None,
+    show_list: Annotated[
+        bool, typer.Option("--list", help="Show the formats and the files that each expects.")
+    ] = False,
+) -> None:
+    """Import listening events, playlists, tags or audio features into the workspace.
+
+    Rows that break the schema go to the quarantine of the import, with file, line and reason. A track that the
+    workspace already knows from another source is joined to it by exact id, ISRC, or artist and title. The same files
+    a second time add nothing.
+
+    [bold]Example:[/] segue import yes data/yes-radio
+    """
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    from features.importers.base import ImportSettings, Request
+    from features.importers.formats import FORMATS
+    from features.importers.run import run
+
+    if show_list:
+        Console().print(_formats())
+        return
+    known = FORMATS.get(form or "")
+    if form is None or known is None:
+        names = "\n".join(f"  {name:22}{row.holds}" for name, row in FORMATS.items())
+        raise InputError(f"{'FORMAT is missing' if form is None else f'unknown format {form!r}'}; known are\n{names}")
+    if path is None:
+        raise InputError(f"PATH is missing; {form} expects {known.expects}")
+    if columns and not known.mapped:
+        raise InputError(f"--map: {form} has a layout of its own and takes no mapping")
+    importer = known.open(Request(path, source, _mapping(columns or [])))
+    settings = ImportSettings.load(max_quarantined_share=max_quarantined_share)
+    progress = Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed:,} rows"), TimeElapsedColumn(),
+        transient=True,
+    )  # fmt: skip
+    with progress:
+        task = progress.add_task(f"import {importer.source}", total=None)
+        imported = run(
+            Workspace(),
+            form,
+            importer,
+            settings,
+            simulated=known.simulated,
+            progress=lambda rows: progress.update(task, completed=rows),
+        )
+    if imported.already:
+        Console().print(f"{imported.folder.name}: already imported, nothing to add")
+    else:
+        Console().print(_summary(imported))
+
+
+def _mapping(columns: list[str]) -> dict[str, str]:
+    pairs = [column.partition("=") for column in columns]
+    if wrong := [field for field, equals, column in pairs if not (field and equals and column)]:
+        raise InputError(f"--map {wrong[0]}: must be FIELD=COLUMN")
+    return {field: column for field, _, column in pairs}
+
+
+def _formats() -> RenderableType:
+    from rich.table import Table
+
+    from features.importers.formats import FORMATS
+
+    table = Table("format", "holds", "PATH is")
+    for name, row in FORMATS.items():
+        table.add_row(name, row.holds, row.expects)
+    return table
+
+
+def _summary(imported: Imported) -> RenderableType:
+    """Rows by table, tracks by how they were joined, quarantined rows by reason."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("", "rows", "", title=f"{imported.folder.name}: {imported.rows:,} rows read", title_justify="left")
+    table.columns[1].justify = "right"
+    for name, rows in sorted(imported.counts.items()):
+        table.add_row(name, f"{rows:,}", "")
+    table.add_section()
+    for method, tracks in sorted(imported.joined.items()):
+        table.add_row("tracks new" if method == "new" else f"tracks joined by {method}", f"{tracks:,}", "")
+    table.add_section()
+    for r in imported.reasons:
+        table.add_row(f"quarantined: {escape(r.reason)}", f"{r.rows:,}", escape(f"first at {r.file}:{r.line}"))
+    if not imported.reasons:
+        table.add_row("quarantined", "0", "")
+    return table
