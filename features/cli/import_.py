@@ -54,11 +54,11 @@ def import_(
     if form is None or known is None:
         names = "\n".join(f"  {name:22}{row.holds}" for name, row in FORMATS.items())
         raise InputError(f"{'FORMAT is missing' if form is None else f'unknown format {form!r}'}; known are\n{names}")
-    if path is None:
+    if path is None and known.expects:
         raise InputError(f"PATH is missing; {form} expects {known.expects}")
     if columns and not known.mapped:
         raise InputError(f"--map: {form} has a layout of its own and takes no mapping")
-    importer = known.open(Request(path, source, _mapping(columns or [])))
+    importer = known.open(Request(path or Path(), source, _mapping(columns or [])))
     settings = ImportSettings.load(max_quarantined_share=max_quarantined_share)
     progress = Progress(
         SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed:,} rows"), TimeElapsedColumn(),
