@@ -1,0 +1,47 @@
+"""What the server knows of listeners: their latest tracks, as track ids, so that it outlives any bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol, Self
+
+import polars as pl
+
+
+class Listeners(Protocol):
+    """Who listened to what lately."""
+
+    def recent(self, user_id: str) -> Sequence[str]:
+        """Track ids, oldest first; empty for an unknown listener."""
+        ...
+
+
+class KnownListeners:
+    """In memory, from listening that is over."""
+
+    def __init__(self, recent: dict[str, list[str]]) -> None:
+        self._recent = recent
+
+    def __len__(self) -> int:
+        return len(self._recent)
+
+    def recent(self, user_id: str) -> Sequence[str]:
+        return self._recent.get(user_id, ())
+
+    @classmethod
+    def of_dataset(cls, folder: Path, length: int) -> Self:
+        """The last ``length`` tracks of every listener, DJ, station or playlist of a data set."""
+        items = pl.scan_parquet(folder / "items.parquet").select(pl.col("index").alias("items"), "track_id")
+        recent = (
+            pl.scan_parquet(folder / "sequences.parquet")  # sorted by time
+            .select("owner_id", "items")
+            .explode("items", empty_as_null=False)
+            .group_by("owner_id", maintain_order=True)
+            .tail(length)
+            .join(items, on="items", maintain_order="left")
+            .group_by("owner_id", maintain_order=True)
+            .agg("track_id")
+            .collect()
+        )
+        return cls(dict(zip(recent["owner_id"].to_list(), recent["track_id"].to_list(), strict=True)))

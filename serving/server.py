@@ -1,0 +1,62 @@
+"""The gRPC server: RecommendationService, health and reflection, and an end without a lost request."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from segue.v1 import recommendation_pb2
+
+from recsys.errors import InputError
+from serving.listeners import Listeners
+from serving.model import Model
+from serving.rpc import handlers
+from serving.service import RecommendationService
+from serving.settings import ServeSettings
+
+SERVICE = recommendation_pb2.DESCRIPTOR.services_by_name["RecommendationService"]
+
+
+class ModelOfTheMoment(Protocol):
+    """Gives the model that the next request is answered by."""
+
+    @property
+    def model(self) -> Model: ...
+
+
+class Server:
+    """Listens from `start` to `drain`."""
+
+    def __init__(self, models: ModelOfTheMoment, listeners: Listeners, settings: ServeSettings) -> None:
+        self._settings = settings
+        self._health = health.HealthServicer()
+        self._grpc = grpc.server(
+            ThreadPoolExecutor(settings.threads, thread_name_prefix="rpc"),
+            maximum_concurrent_rpcs=settings.max_concurrent,
+            options=[("grpc.max_receive_message_length", settings.max_message_bytes), ("grpc.so_reuseport", 0)],
+        )
+        service = RecommendationService(lambda: models.model, listeners)
+        self._grpc.add_generic_rpc_handlers((handlers(SERVICE, service),))
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
+        names = (SERVICE.full_name, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, self._grpc)
+
+    def start(self) -> int:
+        """Listen, and say SERVING. Returns the port; raises InputError where the address cannot be taken."""
+        address = f"{self._settings.host}:{self._settings.port}"
+        try:
+            port: int = self._grpc.add_insecure_port(address)
+        except RuntimeError as error:
+            raise InputError(f"cannot listen on {address}; is the port taken? --port 0 takes a free one") from error
+        self._grpc.start()
+        for name in ("", SERVICE.full_name):
+            self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        return port
+
+    def drain(self) -> None:
+        """Say NOT_SERVING, refuse new requests, and let the running ones end within `drain_s`."""
+        self._health.enter_graceful_shutdown()
+        self._grpc.stop(self._settings.drain_s).wait()

@@ -1,0 +1,95 @@
+"""What a request may hold. The limits are stated in protos/segue/v1 and docs/backend-engineer.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from google.protobuf.message import Message
+from segue.v1 import recommendation_pb2 as pb
+from segue.v1 import track_pb2
+
+DEFAULT_LIMIT = 20
+MAX_LIMIT = 500
+MAX_SEEDS = 500
+MAX_EXCLUDED_TRACKS = 5_000
+MAX_EXCLUDED_ARTISTS = 1_000
+MAX_SPACING = 100
+MAX_STRING_BYTES = 512
+MAX_USER_ID_BYTES = 256
+MAX_REQUEST_ID = 128
+
+Violation = tuple[str, str]
+"""The field at fault, as `seeds[3].name.title`, and what would be right."""
+
+Request = pb.RecommendRequest | pb.ContinuePlaylistRequest | pb.SimilarTracksRequest
+
+
+class InvalidRequestError(Exception):
+    """Holds every violation of a request."""
+
+    def __init__(self, violations: list[Violation]) -> None:
+        super().__init__("; ".join(f"{field}: {description}" for field, description in violations))
+        self.violations = violations
+
+
+def check(request: Request) -> None:
+    """Raise InvalidRequestError if a field breaks its limits."""
+    if violations := list(_violations(request)):
+        raise InvalidRequestError(violations)
+
+
+def _violations(request: Request) -> Iterator[Violation]:
+    if len(request.request_id) > MAX_REQUEST_ID or not _printable_ascii(request.request_id):
+        yield "request_id", f"must be at most {MAX_REQUEST_ID} printable ASCII characters"
+    if request.HasField("limit") and not 1 <= request.limit <= MAX_LIMIT:
+        yield "limit", f"must be 1 to {MAX_LIMIT}, is {request.limit}"
+    if isinstance(request, pb.RecommendRequest):
+        if not request.user_id:
+            yield "user_id", "is required"
+        elif len(request.user_id.encode()) > MAX_USER_ID_BYTES:
+            yield "user_id", f"must be at most {MAX_USER_ID_BYTES} bytes"
+        yield from _references("history", request.history, MAX_SEEDS)
+    else:
+        if not request.seeds:
+            yield "seeds", "must hold at least one track"
+        yield from _references("seeds", request.seeds, MAX_SEEDS)
+    yield from _filters(request.filters)
+
+
+def _printable_ascii(text: str) -> bool:
+    return text.isascii() and text.isprintable()
+
+
+def _filters(filters: pb.Filters) -> Iterator[Violation]:
+    yield from _references("filters.exclude_tracks", filters.exclude_tracks, MAX_EXCLUDED_TRACKS)
+    yield from _references("filters.exclude_artists", filters.exclude_artists, MAX_EXCLUDED_ARTISTS)
+    if filters.explicit not in pb.ExplicitFilter.values():
+        yield "filters.explicit", f"must be one of {', '.join(pb.ExplicitFilter.keys())}, is {filters.explicit}"
+    if filters.artist_spacing > MAX_SPACING:
+        yield "filters.artist_spacing", f"must be 0 to {MAX_SPACING}, is {filters.artist_spacing}"
+
+
+def _references(
+    field: str, references: Iterable[track_pb2.TrackReference | track_pb2.ArtistReference], most: int
+) -> Iterator[Violation]:
+    references = list(references)
+    if len(references) > most:
+        yield field, f"must hold at most {most}, holds {len(references)}"
+        return
+    for i, reference in enumerate(references):
+        which = reference.WhichOneof("reference")
+        if which is None:
+            names = ", ".join(f.name for f in reference.DESCRIPTOR.oneofs_by_name["reference"].fields)
+            yield f"{field}[{i}]", f"must set one of {names}"
+        else:
+            yield from _strings(f"{field}[{i}].{which}", getattr(reference, which))
+
+
+def _strings(field: str, value: str | Message) -> Iterator[Violation]:
+    """A string must be filled and short; in a message every string must."""
+    if isinstance(value, str):
+        if not 1 <= len(value.encode()) <= MAX_STRING_BYTES:
+            yield field, f"must be 1 to {MAX_STRING_BYTES} bytes, is {len(value.encode())}"
+    else:
+        for part in value.DESCRIPTOR.fields:
+            yield from _strings(f"{field}.{part.name}", getattr(value, part.name))
