@@ -60,7 +60,7 @@ bench: install  ## Measure (asserts nothing)
 	for file in benchmarks/bench_*.py; do echo "--- $$file"; $(BIN)/python $$file || exit 1; done
 
 protos: install  ## Generate protos/segue/v1/*_pb2* from the .proto files
-	$(BIN)/python -m grpc_tools.protoc -I protos --python_out=protos --grpc_python_out=protos --mypy_out=protos protos/segue/v1/*.proto
+	$(BIN)/python protos/generate.py
 
 docs: install  ## Write docs/architecture.svg and docs/data-contracts.md from the source
 	$(BIN)/python docs/generate.py
