@@ -1,0 +1,71 @@
+"""Checkpoints that are whole or absent: one folder an epoch, renamed into place when every process has written.
+
+epoch-0007/state.pt     what is the same in every process, and how far the run has come
+epoch-0007/tables/      sharded tables, by torch.distributed.checkpoint
+best.pt                 weights of the best epoch, of one process: what is exported
+"""
+
+from __future__ import annotations
+
+import shutil
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.checkpoint.state_dict_saver import save
+
+from recsys.files import write_bytes
+from training.distributed import Group
+from training.parallel import Parallel
+
+
+class Checkpoints:
+    """The checkpoints of one run; the last epoch's and the best weights are kept."""
+
+    def __init__(self, folder: Path, group: Group) -> None:
+        self.folder = folder
+        self._group = group
+
+    def save(self, epoch: int, parallel: Parallel, progress: dict[str, Any]) -> None:
+        """All processes call it; ``progress`` (plain values) is rank 0's."""
+        target, work = self.folder / f"epoch-{epoch:04d}", self.folder / f".epoch-{epoch:04d}"
+        if self._group.leads:
+            shutil.rmtree(work, ignore_errors=True)
+            work.mkdir(parents=True)
+        self._group.barrier()
+        if tables := parallel.tables():
+            save(tables, checkpoint_id=work / "tables")
+        if self._group.leads:
+            torch.save(parallel.state() | {"progress": progress}, work / "state.pt")
+            shutil.rmtree(target, ignore_errors=True)
+            work.rename(target)
+            for old in self._epochs()[:-1]:
+                shutil.rmtree(old)
+        self._group.barrier()
+
+    def resume(self, parallel: Parallel) -> dict[str, Any] | None:
+        """Load the last whole checkpoint and return its progress; None where there is none."""
+        found = self._group.from_leader([str(path) for path in self._epochs()])
+        if not found:
+            return None
+        last = Path(found[-1])
+        state = torch.load(last / "state.pt", map_location=self._group.device, weights_only=True)
+        if tables := parallel.tables():
+            load(tables, checkpoint_id=last / "tables")
+        parallel.load(state)
+        progress: dict[str, Any] = state["progress"]
+        return progress
+
+    def save_best(self, weights: dict[str, Any]) -> None:
+        buffer = BytesIO()
+        torch.save(weights, buffer)
+        write_bytes(self.folder / "best.pt", buffer.getvalue())
+
+    def best(self) -> dict[str, Any]:
+        weights: dict[str, Any] = torch.load(self.folder / "best.pt", map_location="cpu", weights_only=True)
+        return weights
+
+    def _epochs(self) -> list[Path]:
+        return sorted(self.folder.glob("epoch-*"))

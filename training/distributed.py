@@ -1,0 +1,67 @@
+"""One process or many, by the same code: torchrun sets RANK and WORLD_SIZE, and without it there is one process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """This process among those that train together."""
+
+    rank: int
+    world: int
+    device: torch.device
+
+    @property
+    def leads(self) -> bool:
+        """Rank 0 prints, validates, writes and publishes."""
+        return self.rank == 0
+
+    def total(self, value: Tensor) -> float:
+        """The sum of a scalar over all processes."""
+        value = value.detach().clone()
+        if self.world > 1:
+            dist.all_reduce(value)
+        return float(value)
+
+    def from_leader(self, value: T | None) -> T:
+        """What rank 0 holds, in every process."""
+        box: list[Any] = [value]
+        if self.world > 1:
+            dist.broadcast_object_list(box, src=0)
+        held: T = box[0]
+        return held
+
+    def barrier(self) -> None:
+        if self.world > 1:
+            dist.barrier()
+
+
+@contextmanager
+def process_group(device: str) -> Iterator[Group]:
+    """Join the processes that torchrun started (gloo on cpu, nccl on cuda), and always leave them again.
+
+    A single process gets a group of one: a sharded table needs one. Without the last step gloo aborts now and then
+    at exit.
+    """
+    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    here = torch.device(device, int(os.environ.get("LOCAL_RANK", 0))) if device == "cuda" else torch.device("cpu")
+    if device == "cuda":
+        torch.cuda.set_device(here)
+    store = None if world > 1 else dist.HashStore()  # type: ignore[attr-defined]  # torch exports it without saying so
+    dist.init_process_group("nccl" if device == "cuda" else "gloo", store=store, rank=rank, world_size=world)
+    try:
+        yield Group(rank, world, here)
+    finally:
+        dist.destroy_process_group()

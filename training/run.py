@@ -1,0 +1,104 @@
+"""One training run: a seed, from the data set to a published bundle, with its record in MLflow."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from recsys.baselines.popularity import Popularity
+from recsys.dataset import Dataset
+from recsys.scoring.neural import Neural
+from recsys.splits import Split
+from recsys.workspace import Workspace
+from training.batches import BatchPlan
+from training.checkpoint import Checkpoints
+from training.distributed import Group
+from training.engine import Engine, Progress, build_model
+from training.export import export
+from training.publish import git_commit, publish
+from training.registry import start_run
+from training.results import Result, run_name
+from training.settings import TrainSettings
+from training.validation import Validator
+
+Log = Callable[[dict[str, float], int | None], None]
+
+
+def train(
+    workspace: Workspace,
+    dataset: Dataset,
+    split: Split,
+    settings: TrainSettings,
+    seed: int,
+    group: Group,
+    on_batch: Callable[[float, float], None] = lambda progress, loss: None,
+    on_epoch: Callable[[Progress], None] = lambda progress: None,
+) -> Result | None:
+    """Train, or go on with a run that was cut short, and publish. The result in rank 0, None in the others.
+
+    Raises DivergedError for a loss that is not finite; MLflow then shows the run as failed, with the reason.
+    """
+    name, started, logged = run_name(dataset, settings, seed), time.perf_counter(), 0
+    plan = BatchPlan(split.train.items, settings.max_length, settings.batch_size, seed, settings.shuffle_order)
+    validator = Validator(dataset, split.valid, settings.valid_queries)
+    checkpoints = Checkpoints(workspace.runs / name, group)
+    params = settings.model_dump(exclude={"seeds"}) | {"seed": seed}
+    with _record(workspace, dataset, name, params, group) as log:
+        engine = Engine(settings, plan, dataset.train_counts, seed, group)
+        for progress in engine.fit(checkpoints, validator, on_batch):
+            on_epoch(progress)
+            for epoch in range(logged, progress.epochs):
+                log({"loss": progress.losses[epoch], f"valid_{validator.metric}": progress.valid[epoch]}, epoch + 1)
+            logged = progress.epochs
+        if not group.leads:
+            return None
+        metrics = {
+            f"valid_{validator.metric}": progress.valid[progress.best],
+            "best_epoch": progress.best + 1,
+            "epochs": progress.epochs,
+            "loss": progress.losses[-1],
+            "seconds": round(time.perf_counter() - started, 1),
+        }
+        publish(
+            workspace,
+            dataset,
+            name=name,
+            model=settings.model,
+            scorers={"main": _best(checkpoints, settings), "popularity": Popularity().fit(split.train)},
+            config=params,
+            metrics=metrics,
+        )
+        log({f"best_{key}" if key.startswith("valid") else key: value for key, value in metrics.items()}, None)
+    return Result(seed, name, metrics, found=False)
+
+
+def _best(checkpoints: Checkpoints, settings: TrainSettings) -> Neural:
+    """The scorer of the best epoch."""
+    best = checkpoints.best()
+    model = build_model(settings, len(best["item_vectors"]), torch.device("cpu"))
+    model.load_state_dict(best["dense"], strict=False)
+    return export(model, best["item_vectors"].numpy())
+
+
+@contextmanager
+def _record(workspace: Workspace, dataset: Dataset, name: str, params: dict[str, Any], group: Group) -> Iterator[Log]:
+    """An MLflow run of rank 0; the other processes log nothing. An error becomes the run's tag `error`."""
+    if not group.leads:
+        yield lambda values, step: None
+        return
+    with start_run(workspace, dataset, name, params, {"bundle": name, "git_commit": git_commit()}):
+        import mlflow
+
+        def log(values: dict[str, float], step: int | None) -> None:
+            # MLflow allows no @ in the name of a metric.
+            mlflow.log_metrics({key.replace("@", "_at_"): value for key, value in values.items()}, step=step)
+
+        try:
+            yield log
+        except BaseException as error:
+            mlflow.set_tag("error", f"{type(error).__name__}: {error}"[:5000])
+            raise

@@ -1,0 +1,102 @@
+"""The settings of `segue train`: table `train` of segue.toml."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from recsys.settings import Settings
+
+FULL_SOFTMAX_ITEMS = 20_000
+"""Up to so many items `loss = auto` compares each target with the whole catalogue."""
+
+
+class TrainSettings(Settings, table="train"):
+    """How a next-track model is trained. Illegal combinations are refused when this is built."""
+
+    model: Literal["sasrec"] = "sasrec"
+    """A row of recsys.models.MODELS."""
+    dim: int = Field(default=64, ge=4, le=1024)
+    """Size of item vectors and of the transformer."""
+    layers: int = Field(default=2, ge=1, le=24)
+    """Transformer blocks."""
+    heads: int = Field(default=2, ge=1)
+    """Attention heads; they divide dim."""
+    max_length: int = Field(default=50, ge=1, le=2048)
+    """Positions of a row. Longer sequences are cut; when serving, the last tracks of a history count."""
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+    """Share of activations set to 0 in training."""
+    scale: float = Field(default=10.0, gt=0)
+    """First value of the learned factor on cosines (an inverse temperature)."""
+
+    loss: Literal["auto", "full_softmax", "sampled_softmax"] = "auto"
+    """auto: full_softmax up to 20,000 items, else sampled_softmax."""
+    negatives: int = Field(default=1024, ge=1)
+    """Negatives that all positions of a global batch share; sampled_softmax only."""
+    popularity_power: float = Field(default=0.75, ge=0, le=1)
+    """Negatives are drawn by (plays + 1) ** power; 0 is uniform; sampled_softmax only."""
+
+    epochs: int = Field(default=12, ge=1)
+    """Passes over the training split; the learning rate falls to 0 by their end."""
+    patience: int = Field(default=4, ge=1)
+    """Stop after so many epochs without a better validation figure."""
+    batch_size: int = Field(default=128, ge=1)
+    """Rows of a global batch, over all processes."""
+    shuffle_order: float = Field(default=0.0, ge=0, le=1)
+    """Share of rows whose tracks are put in random order, anew each epoch: for playlists that are sets."""
+    optimizer: Literal["adamw", "adam", "adagrad", "sgd"] = "adamw"
+    """A torch optimizer, for all parameters (replicated) or for all but the item table (sharded)."""
+    learning_rate: float = Field(default=3e-3, gt=0)
+    """Highest learning rate."""
+    table_learning_rate: float | None = Field(default=None, gt=0)
+    """That of the item table; none: the same."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """Of `optimizer`."""
+    warmup: float = Field(default=0.05, ge=0, lt=1)
+    """Share of the run in which the learning rate rises from 0, before it falls by a cosine."""
+
+    mode: Literal["replicated", "sharded"] = "replicated"
+    """replicated: the whole item table in every process (DDP). sharded: cut over the processes (TorchRec)."""
+    sharding: Literal["row_wise", "table_wise", "column_wise"] | None = None
+    """How a sharded table is cut; none: row_wise where the mode is sharded."""
+    table_optimizer: Literal["rowwise_adagrad", "adam"] | None = None
+    """Fused optimizer of a sharded table; none: rowwise_adagrad where the mode is sharded."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: cuda where there is one. gloo joins processes on cpu, nccl on cuda."""
+
+    seeds: list[int] = Field(default=[1, 2, 3], min_length=1)
+    """One run a seed."""
+    valid_queries: int = Field(default=2000, ge=1)
+    """Validation queries, a fixed sample; each ranks the full catalogue."""
+
+    @property
+    def resolved_device(self) -> str:
+        """cpu or cuda."""
+        if self.device != "auto":
+            return self.device
+        import torch
+
+        return "cuda" if torch.cuda.is_available() else "cpu"
+
+    @model_validator(mode="after")
+    def _legal(self) -> Self:
+        if self.dim % self.heads:
+            raise ValueError(f"heads: {self.heads} heads do not divide dim {self.dim}")
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError("seeds: a seed stands twice")
+        if self.mode == "replicated":
+            for field in ("sharding", "table_optimizer"):
+                if getattr(self, field) is not None:
+                    raise ValueError(f"{field}: only with mode = 'sharded'; a replicated table uses `optimizer`")
+        elif self.table_optimizer == "adam" and self.resolved_device == "cpu":
+            raise ValueError("table_optimizer: fused adam runs on cuda only; on cpu use rowwise_adagrad")
+        return self
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "tiny": {"dim": 16, "layers": 1, "heads": 1, "epochs": 2, "seeds": [1]},
+    "small": {},
+    "large": {"dim": 128, "layers": 3, "heads": 4, "max_length": 200, "epochs": 40, "patience": 6},
+}
+"""`--preset`: they stand above segue.toml and below what the command line says."""

@@ -1,0 +1,55 @@
+"""How good the network is now, on the data set's own task: its queries, the full catalogue, its primary metric."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import torch
+
+from recsys.dataset import Dataset, Queries
+from recsys.metrics.harness import PRIMARY, primary
+from recsys.models.sasrec import SASRec
+from recsys.ragged import Float32, Ragged
+from recsys.scoring.base import Scorer
+from recsys.scoring.neural import from_column_0
+
+
+@dataclass(frozen=True)
+class Network:
+    """Ranks with a network in training. item_vectors: float32 (n_items, dim) on the network's device."""
+
+    model: SASRec
+    item_vectors: torch.Tensor
+
+    @property
+    def n_items(self) -> int:
+        return len(self.item_vectors)
+
+    @torch.no_grad()
+    def scores(self, histories: Ragged) -> Float32:
+        """(batch, n_items), as recsys.scoring.neural.Neural gives them."""
+        items, lengths = from_column_0(histories, self.model.encoder.max_length)
+        scores = np.zeros((len(histories), self.n_items), dtype=np.float32)
+        known = lengths > 0
+        if known.any():
+            ids = torch.from_numpy(items[known].astype(np.int64)).to(self.item_vectors.device)
+            within = torch.from_numpy(lengths[known]).to(self.item_vectors.device)
+            scores[known] = (self.model.encode(self.item_vectors[ids], within) @ self.item_vectors.T).cpu().numpy()
+        return scores
+
+
+class Validator:
+    """The data set's primary metric on a fixed sample of its validation queries."""
+
+    def __init__(self, dataset: Dataset, queries: Queries, sample: int) -> None:
+        self.metric = PRIMARY[dataset.manifest.task]
+        self._measure = primary(dataset.manifest.task)
+        if len(queries) > sample:
+            queries = queries.take(np.sort(np.random.default_rng(0).permutation(len(queries))[:sample]))
+        self._queries = queries
+
+    def __call__(self, model: SASRec, item_vectors: torch.Tensor) -> float:
+        # Measuring only asks for scores; saving and evidence are the exported scorer's.
+        return self._measure(cast(Scorer, Network(model, item_vectors)), self._queries)
