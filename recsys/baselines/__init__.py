@@ -7,8 +7,9 @@ To add one: a Baseline subclass in a file of its own, a row in BASELINES, its li
 from __future__ import annotations
 
 from recsys.baselines.base import Baseline
-from recsys.baselines.item_knn import ItemKNN
+from recsys.baselines.item_knn import ItemKNN, SequentialRules
 from recsys.baselines.popularity import DecayedPopularity, Popularity
+from recsys.baselines.session_knn import SessionKNN
 
 BASELINES: dict[str, type[Baseline]] = {
     baseline.name: baseline
@@ -16,5 +17,7 @@ BASELINES: dict[str, type[Baseline]] = {
         Popularity,
         DecayedPopularity,
         ItemKNN,
+        SequentialRules,
+        SessionKNN,
     )
 }

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from recsys.dataset import Sequences
 from recsys.errors import InputError
+from recsys.ragged import Float32
 from recsys.scoring.base import Scorer
 
 Days = npt.NDArray[np.datetime64]
@@ -26,6 +27,11 @@ class Baseline(BaseModel):
     """Its name in recsys.baselines.BASELINES, in tables and in bundles."""
     needs_time: ClassVar[bool] = False
     """Whether it refuses sequences without ``starts``."""
+
+    @property
+    def timed(self) -> bool:
+        """Whether this very config needs sequences with ``starts``."""
+        return self.needs_time
 
     @abstractmethod
     def fit(self, train: Sequences, as_of: np.datetime64 | None = None) -> Scorer:
@@ -47,7 +53,8 @@ class Baseline(BaseModel):
         """
         wanted = np.unique(days)
         if len(wanted):
-            scorer = self.fit(before(history, wanted[0]), as_of=wanted[0])
+            past = history.take(start_days(history, "the live protocol") < wanted[0])
+            scorer = self.fit(past, as_of=wanted[0])
             yield from ((day, scorer) for day in wanted)
 
 
@@ -58,16 +65,25 @@ def start_days(sequences: Sequences, asker: str) -> Days:
     return sequences.starts.astype("datetime64[D]")
 
 
-def before(history: Sequences, day: np.datetime64) -> Sequences:
-    """The sequences that started before that day."""
-    return history.take(start_days(history, "the live protocol") < day)
+def oldest_first(sequences: Sequences) -> Sequences:
+    """By start; as they are where they have no time."""
+    return sequences if sequences.starts is None else sequences.take(np.argsort(sequences.starts, kind="stable"))
 
 
-def by_day(history: Sequences, days: Days) -> Iterator[tuple[np.datetime64, Sequences]]:
-    """For each distinct day, oldest first, what started before it and after the day yielded last."""
-    started = start_days(history, "the live protocol")
-    order = np.argsort(started, kind="stable")
+def worth(sequences: Sequences, half_life_days: float | None, as_of: np.datetime64 | None) -> Float32:
+    """(n,) what each sequence counts on the day ``as_of``, by default the day after the last: 2 ** -(age / half-life).
+
+    At least 1e-6, so that an old sequence still counts where there is no newer one; 1 without a half-life.
+    """
+    if half_life_days is None:
+        return np.ones(len(sequences), dtype=np.float32)
+    played = start_days(sequences, "half_life_days").astype(np.int64)
+    today = int(played.max(initial=0)) + 1 if as_of is None else int(as_of.astype("datetime64[D]").astype(np.int64))
+    return np.maximum(np.exp2((played - today) / half_life_days), 1e-6).astype(np.float32)
+
+
+def cuts(history: Sequences, days: Days) -> Iterator[tuple[np.datetime64, int]]:
+    """For each distinct day, oldest first, how many of the sequences, which are oldest first, started before it."""
     wanted = np.unique(days)
-    ends = np.searchsorted(started[order], wanted, side="left")
-    for day, start, end in zip(wanted, np.concatenate(([0], ends[:-1])), ends, strict=True):
-        yield day, history.take(order[start:end])
+    ends = np.searchsorted(start_days(history, "the live protocol"), wanted, side="left")
+    yield from zip(wanted, ends.tolist(), strict=True)

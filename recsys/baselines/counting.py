@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Self
 
@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from recsys.baselines.base import Days, start_days
+from recsys.baselines.base import Days, cuts, oldest_first, worth
 from recsys.dataset import Sequences
-from recsys.ragged import Float64, Int64
+from recsys.ragged import Float32, Float64, Int64
 from recsys.scoring.neighbours import StoredNeighbours
 from recsys.scoring.postings import Postings, distinct, ranges
 
@@ -39,6 +39,8 @@ class Rule:
     shrinkage: float
     neighbours: int
     """So many partners are kept for each item."""
+    half_life_days: float | None
+    """A sequence is worth half as much after every so many days; None: age does not matter."""
 
 
 @dataclass(frozen=True)
@@ -54,16 +56,14 @@ class CountedNeighbours:
     mass: Float64
 
     @classmethod
-    def build(cls, postings: Postings, rule: Rule) -> Self:
-        weights = np.maximum(postings.sequences.lengths, 1.0) ** -rule.length
-        return cls(postings, rule, weights, np.zeros(0)).until(postings.cut)
-
-    def until(self, cut: int) -> Self:
-        """Only the first ``cut`` sequences."""
-        known = slice(0, self.postings.sequences.offsets[cut])
-        weights = self.weights[self.postings.rows[known]]
-        mass = np.bincount(self.postings.sequences.values[known], weights, self.n_items).astype(np.float64)
-        return replace(self, postings=self.postings.until(cut), mass=mass)
+    def build(cls, postings: Postings, rule: Rule, worth: Float32) -> Self:
+        """worth: float32 (sequences,)"""
+        weights = worth * np.maximum(postings.sequences.lengths, 1.0) ** -rule.length
+        known = slice(0, postings.sequences.offsets[postings.cut])
+        mass = np.bincount(postings.sequences.values[known], weights[postings.rows[known]], postings.n_items).astype(
+            np.float64
+        )
+        return cls(postings, rule, weights, mass)
 
     @property
     def n_items(self) -> int:
@@ -82,49 +82,52 @@ class CountedNeighbours:
         pairs = np.bincount(owner, size, len(items))
         step = np.searchsorted(np.cumsum(pairs), np.arange(PAIRS_AT_ONCE, pairs.sum(), PAIRS_AT_ONCE), side="right")
         bounds = np.unique(np.concatenate(([0], step, [len(items)])))
-        similarity, counts = [], []
+        tables = [_empty(self.n_items)]
         for first, last in pairwise(bounds):
             part = slice(*np.searchsorted(owner, [first, last]))
-            parts = self._part(items[first:last], owner[part] - first, places[part], start[part], size[part])
-            similarity.append(parts[0])
-            counts.append(parts[1])
-        if not similarity:
-            empty = sparse.csr_array((0, self.n_items), dtype=np.float32)
-            return empty, empty.astype(np.int32)
+            tables.append(self._part(items[first:last], owner[part] - first, places[part], start[part], size[part]))
+        similarity, counts = zip(*tables, strict=True)
         return sparse.vstack(similarity, format="csr"), sparse.vstack(counts, format="csr")
 
     def _part(
         self, items: npt.NDArray[np.integer], owner: Int64, places: npt.NDArray[np.integer], start: Int64, size: Int64
     ) -> tuple[sparse.csr_array, sparse.csr_array]:
+        """Rows of some items: ``owner`` (m,) is the row of each occurrence, whose partners start at ``start``."""
         partner = ranges(start, size)
         apart = partner - np.repeat(places, size)
         others = apart != 0
         row, partner, apart = np.repeat(owner, size)[others], partner[others], apart[others]
-        other = self.postings.sequences.values[partner]
         weight = self.weights[self.postings.rows[partner]] * np.abs(apart) ** -self.rule.distance
-        weight = np.where(apart < 0, self.rule.backward * weight, weight)
-        shape = (len(items), self.n_items)
-        strength = sparse.csr_array((weight, (row, other)), shape=shape)
-        counts = sparse.csr_array((np.ones(len(row), np.int32), (row, other)), shape=shape)
-        rows = np.repeat(np.arange(len(items)), np.diff(strength.indptr))
-        own, partners = self.mass[items[rows]], self.mass[strength.indices]
-        balance = self.rule.balance
-        similarity = strength.data / (own ** (1 - balance) * partners**balance + self.rule.shrinkage)
-        order = np.lexsort((strength.indices, -similarity, rows))
-        rank = np.arange(len(order)) - np.repeat(strength.indptr[:-1], np.diff(strength.indptr))
+        weight[apart < 0] *= self.rule.backward
+        cells, shape = (row, self.postings.sequences.values[partner]), (len(items), self.n_items)
+        strength = sparse.csr_array((weight, cells), shape=shape)
+        counts = sparse.csr_array((np.ones(len(row), np.int32), cells), shape=shape)
+        rows, columns = np.repeat(np.arange(len(items)), np.diff(strength.indptr)), strength.indices
+        norm = self.mass[items[rows]] ** (1 - self.rule.balance) * self.mass[columns] ** self.rule.balance
+        similarity = strength.data / (norm + self.rule.shrinkage)
+        order = np.lexsort((columns, -similarity, rows))
+        rank = np.arange(len(order)) - strength.indptr[rows]
         kept = np.sort(order[rank < self.rule.neighbours])
         indptr = np.concatenate(([0], np.cumsum(np.bincount(rows[kept], minlength=len(items)))))
-        columns = strength.indices[kept]
         return (
-            sparse.csr_array((similarity[kept].astype(np.float32), columns, indptr), shape=shape),
-            sparse.csr_array((counts.data[kept], columns, indptr), shape=shape),
+            sparse.csr_array((similarity[kept].astype(np.float32), columns[kept], indptr), shape=shape),
+            sparse.csr_array((counts.data[kept], columns[kept], indptr), shape=shape),
         )
 
 
-def counted_by_day(history: Sequences, days: Days, rule: Rule) -> Iterator[tuple[np.datetime64, CountedNeighbours]]:
+def _empty(n_items: int) -> tuple[sparse.csr_array, sparse.csr_array]:
+    return sparse.csr_array((0, n_items), dtype=np.float32), sparse.csr_array((0, n_items), dtype=np.int32)
+
+
+def count(train: Sequences, rule: Rule, as_of: np.datetime64 | None) -> StoredNeighbours:
+    """The neighbours of every item."""
+    postings = Postings.build(distinct(train.items), train.n_items)
+    return CountedNeighbours.build(postings, rule, worth(train, rule.half_life_days, as_of)).stored()
+
+
+def count_live(history: Sequences, days: Days, rule: Rule) -> Iterator[tuple[np.datetime64, CountedNeighbours]]:
     """For each distinct day the neighbours as of the day before; one index serves all days."""
-    started = start_days(history, "the live protocol")
-    order = np.argsort(started, kind="stable")
-    table = CountedNeighbours.build(Postings.build(distinct(history.items.take(order)), history.n_items), rule)
-    for day in np.unique(days):
-        yield day, table.until(int(np.searchsorted(started[order], day)))
+    history = oldest_first(history)
+    postings = Postings.build(distinct(history.items), history.n_items)
+    for day, cut in cuts(history, days):
+        yield day, CountedNeighbours.build(postings.until(cut), rule, worth(history, rule.half_life_days, day))

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from rich.progress import track
 
+from recsys.baselines import BASELINES
 from recsys.baselines.base import Baseline, start_days
 from recsys.dataset import Queries, Sequences
 from recsys.errors import InputError
@@ -39,8 +40,9 @@ def tune(
     """
     if cls.needs_time:
         start_days(train, cls.name)
+    candidates = [c for c in cls.grid() if train.starts is not None or not c.timed]
     trials: list[tuple[Baseline, Scorer, float]] = []
-    for candidate in track(cls.grid(), description=f"tuning {cls.name}"):
+    for candidate in track(candidates, description=f"tuning {cls.name}"):
         scorer = candidate.fit(train)
         score = metric(scorer, valid) if live is None else live_score(candidate, live, valid, metric)
         trials.append((candidate, scorer, score))
@@ -62,7 +64,5 @@ def live_score(baseline: Baseline, history: Sequences, queries: Queries, metric:
 
 def tune_all(train: Sequences, valid: Queries, metric: Metric, *, live: Sequences | None = None) -> dict[str, Tuned]:
     """Tune every baseline of BASELINES that the data allow, by name; those that need time are left out without it."""
-    from recsys.baselines import BASELINES
-
     fitting = [cls for cls in BASELINES.values() if train.starts is not None or not cls.needs_time]
     return {cls.name: tune(cls, train, valid, metric, live=live) for cls in fitting}
