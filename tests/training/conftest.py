@@ -65,17 +65,17 @@ def tiny_workspace(workspace: Path) -> Workspace:
 def make_dataset(tiny_workspace: Workspace) -> Callable[..., Dataset]:
     """A dated data set of next tracks over the six: train in January 2024, test from 1 February on.
 
-    Listeners walk the ring 0 1 2 3 4 5 0 ... by ``step`` in test as in train, so that the right answer is known.
+    Listeners walk the ring 0 1 2 3 4 5 0 ..., so that the right answer is known.
     """
 
-    def make(name: str = "tiny", fingerprint: str = "0123456789ab", step: int = 1, test_sessions: int = 60) -> Dataset:
+    def make(name: str = "tiny", fingerprint: str = "0123456789ab") -> Dataset:
         def session(start: int) -> list[int]:
-            return [(start + step * i) % 6 for i in range(4)]
+            return [(start + i) % 6 for i in range(4)]
 
         days = [FIRST_DAY + timedelta(days=i % 20) for i in range(50)]
         days += [FIRST_DAY + timedelta(days=24 + i % 5) for i in range(10)]
-        days += [TEST_DAY + timedelta(days=i % 20) for i in range(test_sessions)]
-        splits: Sequence[str] = ["train"] * 50 + ["valid"] * 10 + ["test"] * test_sessions
+        days += [TEST_DAY + timedelta(days=i % 20) for i in range(60)]
+        splits: Sequence[str] = ["train"] * 50 + ["valid"] * 10 + ["test"] * 60
         sequences = {
             "sequence_id": [f"s{i:04d}" for i in range(len(days))],
             "owner_id": [LISTENER if i % 7 == 0 else f"{LISTENER}-{i % 7}" for i in range(len(days))],

@@ -1,0 +1,244 @@
+"""Which bundle is served: measure, decide, record, then move the pointer.
+
+The best simple baseline of the data is the first champion. After that the fresh baseline and the challenger each have
+to pass the gate against whoever stands. The order of the writes makes a kill at any moment harmless:
+
+1. `reports/<dataset>/gate.json`, the decision with its figures, not yet applied;
+2. the model versions and aliases in MLflow;
+3. `champion.json`, the one pointer that servers follow;
+4. `gate.json` again, applied.
+
+The next run finds a decision that was not applied and carries it out; it measures again only in a new situation.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from recsys.bundle import Bundle, BundleManifest, now, read_manifest
+from recsys.dataset import Dataset
+from recsys.errors import InputError, MissingError
+from recsys.files import sha256
+from recsys.metrics.bootstrap import Interval
+from recsys.metrics.harness import PRIMARY
+from recsys.workspace import Champion, Workspace
+from training import registry
+from training.contest import Contest, Result, unfit
+from training.decision import Decision, Judgement, Situation, record, recorded
+from training.gate import Figures, GateSettings, Verdict, decide
+
+FIRST = "the best simple baseline stands where no champion is to be beaten"
+
+
+def promote(
+    workspace: Workspace,
+    dataset: Dataset,
+    settings: GateSettings,
+    *,
+    bundle: str | None = None,
+    dry_run: bool = False,
+    switch: bool = False,
+) -> Decision:
+    """Decide and, unless ``dry_run``, carry it out. A decision already made in this situation is not made again.
+
+    ``bundle`` names the challenger; otherwise it is the best neural bundle of this data by its validation metric.
+    ``switch`` lets a workspace that serves another data set go over to this one. Raises MissingError without a
+    baseline's bundle, InputError where a bundle is not to be had or the workspace serves another data set.
+    """
+    current = workspace.champion()
+    if current and current.dataset != dataset.manifest.name and not switch:
+        raise InputError(
+            f"{workspace.root}/champion.json serves data set {current.dataset!r}; to serve {dataset.manifest.name!r} "
+            "in its place say --switch, or use another --workspace"
+        )
+    baseline = _baseline(workspace, dataset)
+    challenger = _named(workspace, bundle) if bundle else _challenger(workspace, dataset, current)
+    situation = Situation(
+        data_fingerprint=dataset.manifest.fingerprint,
+        settings=settings.model_dump(),
+        champion=_digest(workspace, current.bundle) if current else None,
+        challenger=_digest(workspace, challenger.name) if challenger else None,
+        baseline=sha256(workspace.bundles / baseline.name / "manifest.json"),
+    )
+    decision = recorded(workspace, dataset.manifest.name)
+    if decision is None or not decision.answers(situation, current.bundle if current else None):
+        decision = _judge(workspace, dataset, settings, situation, current, challenger, baseline)
+        record(workspace, decision)
+    if not dry_run and decision.applied_at is None:
+        decision = _apply(workspace, decision)
+    return decision
+
+
+def rollback(workspace: Workspace) -> Champion:
+    """Serve the champion before this one again. Neural bundles made until now are passed over from here on.
+
+    Raises MissingError where nothing was served before.
+    """
+    current = workspace.champion()
+    if current is None or not current.previous:
+        raise MissingError(f"{workspace.root}/champion.json names no bundle that was served before")
+    manifest = _named(workspace, current.previous[-1])
+    champion = Champion(
+        bundle=manifest.name,
+        dataset=manifest.data.dataset,
+        promoted_at=now(),
+        reason=f"rolled back from {current.bundle}",
+        previous=current.previous[:-1],
+        not_before=now(),
+    )
+    workspace.set_champion(champion)  # first of all: it is what servers follow
+    version = registry.register(workspace, workspace.bundles / manifest.name)
+    registry.set_alias(workspace, champion.dataset, "champion", version)
+    return champion
+
+
+def _judge(
+    workspace: Workspace,
+    dataset: Dataset,
+    settings: GateSettings,
+    situation: Situation,
+    current: Champion | None,
+    challenger: BundleManifest | None,
+    baseline: BundleManifest,
+) -> Decision:
+    contest = Contest(dataset, settings)
+    results: dict[str, Result] = {}
+    judgements: list[Judgement] = []
+    notes: list[str] = []
+
+    def entered(name: str) -> str | None:
+        """Measure the bundle, once; or say why it may not stand."""
+        if name in results:
+            return None
+        try:
+            bundle = Bundle.open(workspace.bundles / name)
+        except InputError as error:
+            return str(error)
+        if fault := unfit(bundle.manifest, dataset):
+            return fault
+        results[name] = contest.measure(bundle)
+        return None
+
+    if fault := entered(baseline.name):
+        raise InputError(f"the baseline {baseline.name} cannot be judged: {fault}; publish it anew: segue evaluate")
+    standing = baseline.name
+    if current is None or current.dataset != dataset.manifest.name:
+        judgements.append(Judgement(bundle=standing, against=None, passed=True, reason=FIRST))
+    elif fault := entered(current.bundle):
+        notes.append(f"The champion {current.bundle} steps aside: {fault}.")
+        judgements.append(Judgement(bundle=standing, against=None, passed=True, reason=FIRST))
+    else:
+        standing = current.bundle
+    for contender in (baseline.name, challenger.name if challenger else standing):
+        if contender == standing:
+            continue
+        if fault := entered(contender):
+            judgements.append(Judgement(bundle=contender, against=standing, passed=False, reason=fault))
+            continue
+        gain = contest.gain(results[contender], results[standing])
+        verdict = decide(results[standing].figures, results[contender].figures, gain, settings)
+        judgements.append(_judgement(contender, standing, gain, verdict))
+        standing = contender if verdict.passed else standing
+    if challenger is None:
+        notes.append("There is no challenger: no neural bundle of these data (segue train makes one).")
+    if dataset.manifest.simulated:
+        notes.append("The data are simulated: the figures test the code and are no evidence of quality.")
+    return Decision(
+        situation=situation,
+        dataset=dataset.manifest.name,
+        protocol=contest.split.protocol,
+        metric=contest.metric,
+        queries=len(contest.queries),
+        before=current.bundle if current else None,
+        champion=standing,
+        challenger=challenger.name if challenger else None,
+        baseline=baseline.name,
+        figures={name: result.figures for name, result in results.items()},
+        judgements=judgements,
+        notes=notes,
+        decided_at=now(),
+    )
+
+
+def _judgement(contender: str, standing: str, gain: Interval, verdict: Verdict) -> Judgement:
+    return Judgement(
+        bundle=contender,
+        against=standing,
+        passed=verdict.passed,
+        reason=verdict.reason,
+        gain=gain,
+        checks=list(verdict.checks),
+    )
+
+
+def _apply(workspace: Workspace, decision: Decision) -> Decision:
+    versions = {
+        name: registry.register(workspace, workspace.bundles / name, _tags(decision, figures))
+        for name, figures in decision.figures.items()
+    }
+    registry.set_alias(workspace, decision.dataset, "champion", versions[decision.champion])
+    refused = None if decision.promoted or decision.challenger is None else versions.get(decision.challenger)
+    registry.set_alias(workspace, decision.dataset, "challenger", refused)
+    current = workspace.champion()
+    if current is None or current.bundle != decision.champion:
+        reason = next(j.reason for j in reversed(decision.judgements) if j.bundle == decision.champion)
+        workspace.set_champion(
+            Champion(
+                bundle=decision.champion,
+                dataset=decision.dataset,
+                promoted_at=now(),
+                reason=reason,
+                previous=[*current.previous, current.bundle] if current else [],
+                not_before=current.not_before if current else None,
+            )
+        )
+    applied = decision.model_copy(update={"applied_at": now()})
+    record(workspace, applied)
+    return applied
+
+
+def _tags(decision: Decision, figures: Figures) -> dict[str, float]:
+    cold = {} if figures.cold is None else {"test_cold_recall": figures.cold}
+    return {f"test_{decision.metric}": figures.primary, "test_coverage": figures.coverage, **cold}
+
+
+def _bundles(workspace: Workspace, dataset: Dataset) -> list[BundleManifest]:
+    """The bundles that were trained on exactly these data, the oldest first."""
+    found = [read_manifest(path.parent) for path in sorted(workspace.bundles.glob("[!.]*/manifest.json"))]
+    ours = [m for m in found if m.data.fingerprint == dataset.manifest.fingerprint]
+    return sorted(ours, key=lambda m: datetime.fromisoformat(m.created_at))
+
+
+def _is_neural(manifest: BundleManifest) -> bool:
+    return manifest.sources.get("main") == "neural"
+
+
+def _baseline(workspace: Workspace, dataset: Dataset) -> BundleManifest:
+    """The best simple baseline, which is the one that `segue evaluate` published last."""
+    simple = [m for m in _bundles(workspace, dataset) if not _is_neural(m)]
+    if not simple:
+        raise MissingError(
+            f"no bundle of a simple baseline on data {dataset.manifest.fingerprint} in {workspace.bundles}; "
+            "publish the best one: segue evaluate"
+        )
+    return simple[-1]
+
+
+def _challenger(workspace: Workspace, dataset: Dataset, current: Champion | None) -> BundleManifest | None:
+    """The neural bundle that is best on validation, of those made since the last rollback."""
+    metric = f"valid_{PRIMARY[dataset.manifest.task]}"
+    since = current.not_before if current else None
+    neural = [m for m in _bundles(workspace, dataset) if _is_neural(m) and (since is None or m.created_at > since)]
+    return max(neural, key=lambda m: m.metrics.get(metric, float("-inf")), default=None)
+
+
+def _named(workspace: Workspace, name: str) -> BundleManifest:
+    if not (workspace.bundles / name / "manifest.json").is_file():
+        raise MissingError(f"no bundle {name!r} in {workspace.bundles}")
+    return read_manifest(workspace.bundles / name)
+
+
+def _digest(workspace: Workspace, name: str) -> str:
+    """A champion's bundle may be gone; then its name stands for it."""
+    path = workspace.bundles / name / "manifest.json"
+    return sha256(path) if path.is_file() else f"absent: {name}"
