@@ -71,11 +71,13 @@ class _Call:
             request.request_id = entry["request_id"] = request.request_id or uuid.uuid4().hex
             checkpoint()
             response: Any = self._handle(request, checkpoint)
-        except DecodeError:
+        except DecodeError as error:
+            entry["error"] = str(error)
             return None, _status(
                 code_pb2.INVALID_ARGUMENT, f"the bytes are no {self._request_type.DESCRIPTOR.full_name}"
             )
         except InvalidRequestError as error:
+            entry["error"] = str(error)
             details = [
                 error_details_pb2.BadRequest.FieldViolation(field=field, description=description)
                 for field, description in error.violations

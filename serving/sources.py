@@ -34,16 +34,21 @@ class HasItemVectors(Protocol):
 
 
 class ScorerSource:
-    """Ranks the whole catalogue by a scorer. A score of 0 or less is no evidence (recsys.scoring.base)."""
+    """Ranks the whole catalogue by a scorer. A score of 0 or less is no evidence (recsys.scoring.base).
+
+    But inner products with item vectors have no zero point (softmax training leaves it free): there a known history
+    is evidence for every item.
+    """
 
     def __init__(self, name: str, scorer: Scorer) -> None:
         self.name = name
         self._scorer = scorer
+        self._floor = -np.inf if isinstance(scorer, HasItemVectors) else 0.0
 
     def candidates(self, history: Int32, allowed: Bool, k: int) -> tuple[Int32, Float32]:
         asked = Ragged.from_lengths(history, [len(history)])
         _, items, scores = next(rank(self._scorer, asked, k, mask_history=False, allowed=allowed))
-        known = (items[0] >= 0) & (scores[0] > 0)
+        known = (items[0] >= 0) & (scores[0] > (self._floor if len(history) else 0.0))
         return items[0][known], scores[0][known]
 
     def evidence(self, history: Int32, item: int) -> Evidence | None:

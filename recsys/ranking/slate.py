@@ -44,8 +44,8 @@ class Candidates:
 class SlatePolicy(Protocol):
     """One rule about the order of a slate."""
 
-    def arrange(self, candidates: Candidates, columns: ItemColumns) -> Candidates:
-        """The same candidates, none lost and none twice, in a new order."""
+    def arrange(self, candidates: Candidates, columns: ItemColumns, places: int) -> Candidates:
+        """The same candidates, none lost and none twice, in an order whose first ``places`` obey the rule."""
         ...
 
 
@@ -58,14 +58,14 @@ class ArtistSpacing:
 
     >>> columns = ItemColumns(np.array([7, 7, 7, 8], np.int32), np.zeros(4, np.int8))
     >>> three_by_one = Candidates(np.arange(4, dtype=np.int32), np.ones(4, np.float32), np.zeros(4, np.int32))
-    >>> ArtistSpacing(1).arrange(three_by_one, columns).items.tolist()
+    >>> ArtistSpacing(1).arrange(three_by_one, columns, 4).items.tolist()
     [0, 3, 1, 2]
     """
 
     spacing: int
 
-    def arrange(self, candidates: Candidates, columns: ItemColumns) -> Candidates:
-        if self.spacing == 0 or len(candidates) < 2:
+    def arrange(self, candidates: Candidates, columns: ItemColumns, places: int) -> Candidates:
+        if self.spacing == 0:
             return candidates
         waiting: dict[int, deque[int]] = defaultdict(deque)
         for place, artist in enumerate(columns.artists[candidates.items].tolist()):
@@ -74,7 +74,7 @@ class ArtistSpacing:
         heapq.heapify(ready)
         resting: deque[tuple[int, int]] = deque()  # (the first place that is free again, artist), earliest first
         order: list[int] = []
-        while ready or resting:
+        while (ready or resting) and len(order) < places:
             while resting and (resting[0][0] <= len(order) or not ready):
                 artist = resting.popleft()[1]
                 heapq.heappush(ready, (waiting[artist][0], artist))
@@ -82,11 +82,12 @@ class ArtistSpacing:
             order.append(waiting[artist].popleft())
             if waiting[artist]:
                 resting.append((len(order) + self.spacing, artist))
-        return candidates.take(np.array(order, dtype=np.int64))
+        rest = np.setdiff1d(np.arange(len(candidates)), order, assume_unique=True)
+        return candidates.take(np.concatenate([np.array(order, dtype=np.int64), rest]))
 
 
 def arranged(candidates: Candidates, policies: Iterable[SlatePolicy], columns: ItemColumns, limit: int) -> Candidates:
     """The first ``limit`` candidates after all policies, in their order."""
     for policy in policies:
-        candidates = policy.arrange(candidates, columns)
+        candidates = policy.arrange(candidates, columns, limit)
     return candidates.take(np.arange(min(limit, len(candidates))))

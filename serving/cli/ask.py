@@ -158,6 +158,7 @@ def _plain_errors(address: str) -> Iterator[None]:
 
 
 def _show(response: Response) -> None:
+    from rich import box
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -169,7 +170,8 @@ def _show(response: Response) -> None:
     if response.HasField("fallback"):
         code = type(response.fallback).Code.Name(response.fallback.code).removeprefix("CODE_")
         console.print(f"[yellow]fallback {code}:[/] {escape(response.fallback.message)}", highlight=False)
-    table = Table(title=f"{len(response.tracks)} tracks from bundle {escape(response.bundle)}", title_justify="left")
+    title = f"{len(response.tracks)} tracks from bundle {escape(response.bundle)}"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("", justify="right", style="dim")
     table.add_column("title", style="bold", ratio=3)
     table.add_column("artist", ratio=2)

@@ -75,7 +75,6 @@ def _say(model: Model, listeners: KnownListeners, address: str, *, pinned: bool)
     """Which bundle, from which data, where it listens, and what to type next."""
     from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
 
     manifest = model.bundle.manifest
     origin = "[yellow]simulated: no evidence of quality[/]" if manifest.data.simulated else "real listening"
@@ -92,7 +91,6 @@ def _say(model: Model, listeners: KnownListeners, address: str, *, pinned: bool)
         "listening": f"[bold]{address}[/]",
         "next": f"[bold]{escape(example)}[/]",
     }
-    table = Table.grid(padding=(0, 2))
+    console = Console(soft_wrap=True, highlight=False)
     for name, value in rows.items():
-        table.add_row(f"[dim]{name}[/]", value)
-    Console(soft_wrap=True).print(table)
+        console.print(f"[dim]{name:<10}[/]{value}")

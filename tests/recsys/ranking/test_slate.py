@@ -17,19 +17,19 @@ def candidates_of(artists: list[int]) -> tuple[Candidates, ItemColumns]:
     return Candidates(np.arange(n, dtype=np.int32), scores, np.zeros(n, np.int32)), columns
 
 
-@given(ARTISTS, st.integers(0, 6))
-def test_spacing_is_a_permutation(artists: list[int], spacing: int) -> None:
+@given(ARTISTS, st.integers(0, 6), st.integers(0, 50))
+def test_spacing_is_a_permutation(artists: list[int], spacing: int, places: int) -> None:
     candidates, columns = candidates_of(artists)
-    slate = ArtistSpacing(spacing).arrange(candidates, columns)
+    slate = ArtistSpacing(spacing).arrange(candidates, columns, places)
     assert sorted(slate.items.tolist()) == list(range(len(artists)))
     np.testing.assert_array_equal(slate.scores, candidates.scores[slate.items])
 
 
-@given(ARTISTS, st.integers(0, 6))
-def test_each_place_goes_to_the_best_candidate_that_keeps_the_spacing(artists: list[int], spacing: int) -> None:
+@given(ARTISTS, st.integers(0, 6), st.integers(0, 50))
+def test_each_place_goes_to_the_best_that_keeps_the_spacing(artists: list[int], spacing: int, places: int) -> None:
     candidates, columns = candidates_of(artists)
-    slate = ArtistSpacing(spacing).arrange(candidates, columns).items.tolist()
-    for place, item in enumerate(slate):
+    slate = ArtistSpacing(spacing).arrange(candidates, columns, places).items.tolist()
+    for place, item in enumerate(slate[:places]):
         recent = {artists[other] for other in slate[max(0, place - spacing) : place]}
         possible = [other for other in slate[place:] if artists[other] not in recent]
         assert not possible or item == min(possible)
@@ -38,7 +38,7 @@ def test_each_place_goes_to_the_best_candidate_that_keeps_the_spacing(artists: l
 @given(st.permutations(list(range(12))), st.integers(0, 12))
 def test_distinct_artists_keep_their_order(artists: list[int], spacing: int) -> None:
     candidates, columns = candidates_of(artists)
-    assert ArtistSpacing(spacing).arrange(candidates, columns).items.tolist() == list(range(12))
+    assert ArtistSpacing(spacing).arrange(candidates, columns, 12).items.tolist() == list(range(12))
 
 
 @given(ARTISTS, st.integers(1, 50))
@@ -51,7 +51,7 @@ def test_limit_cuts_after_the_policies(artists: list[int], limit: int) -> None:
 
 def test_the_longest_rested_artist_comes_when_none_is_free() -> None:
     candidates, columns = candidates_of([1, 1, 2, 2])
-    assert ArtistSpacing(3).arrange(candidates, columns).items.tolist() == [0, 2, 1, 3]
+    assert ArtistSpacing(3).arrange(candidates, columns, 4).items.tolist() == [0, 2, 1, 3]
 
 
 def test_filters() -> None:
