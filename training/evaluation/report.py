@@ -1,0 +1,123 @@
+"""`evaluation.json`: the whole result, enough to redraw the table and the plot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from recsys.files import read_json, write_json
+from recsys.metrics.bootstrap import Interval
+
+SCHEMA_VERSION = 1
+
+ProtocolName = Literal["static", "live"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Inputs(_Part):
+    """All that the figures depend on. A report with equal inputs is not made again."""
+
+    schema_version: int
+    dataset: str
+    fingerprint: str
+    """Of the data."""
+    baselines: str
+    """Fingerprint over the names and the candidates of all baselines."""
+    bundles: dict[str, str]
+    """Neural bundle -> sha256 of its manifest, which holds those of its files."""
+    settings: dict[str, Any]
+
+
+class Data(_Part):
+    """The data card of the table."""
+
+    simulated: bool
+    task: Literal["continuation", "next"]
+    split: str
+    """The protocol in one line."""
+    items: int
+    train_sequences: int
+    valid_queries: int
+    test_queries: int
+    test_clusters: int
+    sampled_from: dict[str, int]
+    """Queries there were before sampling, for the parts that were sampled."""
+    dropped: dict[str, int]
+    """Sequences that the guards left out, by reason."""
+
+
+class Cost(_Part):
+    fit_s: float | None
+    """Seconds of fitting once; none where the bundle does not tell. In the live protocol fitting counts as scoring."""
+    score_s: float
+    """Seconds of ranking the full catalogue for all test queries, once."""
+
+
+class Subgroup(_Part):
+    queries: int
+    primary: Interval
+
+
+class Row(_Part):
+    """One system under one protocol."""
+
+    name: str
+    kind: Literal["baseline", "neural"]
+    config: dict[str, Any]
+    bundles: list[str]
+    seeds: list[int]
+    """Runs that the figures are means over; empty where nothing is random."""
+    valid: float | None
+    """Primary metric on validation, by which baselines are chosen."""
+    metrics: dict[str, Interval]
+    """Mean over test queries with its 95% interval."""
+    seed_deviation: dict[str, float]
+    """Standard deviation of the mean over seeds, where there are two or more."""
+    gains: dict[str, Interval]
+    """Paired 95% interval of this minus the reference, for each metric; empty for the reference itself."""
+    subgroups: dict[str, Subgroup]
+    """Primary metric for repeats and discoveries, and for listeners by the popularity of what they hear."""
+    catalogue: dict[str, float]
+    """Coverage, Gini, popularity lift by group, recall of cold tracks."""
+    cost: Cost
+
+
+class ProtocolTable(_Part):
+    protocol: ProtocolName
+    primary: str
+    reference: str
+    """The best simple baseline, chosen on validation."""
+    rows: list[Row]
+    """By the primary metric, the best first."""
+
+    def row(self, name: str) -> Row:
+        return next(row for row in self.rows if row.name == name)
+
+
+class Report(_Part):
+    inputs: Inputs
+    data: Data
+    tables: list[ProtocolTable]
+    left_out: dict[str, str]
+    """Baselines that the data do not allow, and why."""
+    published: str | None
+    """Bundle of the best simple baseline."""
+    evaluated_at: str
+
+    @classmethod
+    def read(cls, path: Path) -> Self | None:
+        """None where there is no report, or one of another version."""
+        if not path.is_file():
+            return None
+        try:
+            return cls.model_validate(read_json(path))
+        except (ValidationError, ValueError):
+            return None
+
+    def write(self, path: Path) -> None:
+        write_json(path, self.model_dump(mode="json"))

@@ -1,0 +1,38 @@
+"""The settings of `segue evaluate`: table `evaluate` of segue.toml."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from recsys.settings import Settings
+
+QUICK_QUERIES = 500
+
+
+class EvaluateSettings(Settings, table="evaluate"):
+    """What is scored, on how many rows, with which intervals."""
+
+    protocol: Literal["static", "live", "both"] = "both"
+    """static: fitted once, on the training split. live: knows all days before that of the session. Both need no more
+    than one pass for data without time, which have only the static protocol."""
+    valid_queries: int = Field(default=2000, ge=1)
+    """Validation queries for tuning, at most; a fixed sample."""
+    test_queries: int = Field(default=20_000, ge=1)
+    """Test queries, at most; a fixed sample."""
+    seeds: list[int] = Field(default=[1, 2, 3], min_length=1)
+    """Seeds of the baselines that draw random numbers (ALS, BPR); their figures are means over these."""
+    resamples: int = Field(default=1000, ge=100)
+    """Of the bootstrap."""
+    bootstrap_seed: int = 0
+    """Equal seeds give equal intervals."""
+    quick: bool = False
+    """A look at 500 queries. It writes evaluation-quick.json and publishes nothing."""
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        """Validation and test queries, at most."""
+        if self.quick:
+            return min(self.valid_queries, QUICK_QUERIES), min(self.test_queries, QUICK_QUERIES)
+        return self.valid_queries, self.test_queries
