@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -77,6 +78,7 @@ def spark_session(settings: SparkSettings | None = None, app: str = "segue") -> 
     if running is not None:
         yield running
         return
+    logging.getLogger("py4j").setLevel(logging.WARNING)
     builder = SparkSession.builder.master(chosen.master).appName(app)
     for name, value in chosen.properties().items():
         builder = builder.config(name, value)

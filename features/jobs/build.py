@@ -1,0 +1,264 @@
+"""The jobs in their order, from the canonical tables to a data set in the workspace."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+from pyspark.sql import DataFrame, Observation, SparkSession
+from pyspark.sql import functions as F
+
+from features.jobs import clean, content, sequences, sessions, split, statistics, tables, vectors
+from features.jobs.plan import FeatureSettings, Plan
+from recsys import schema, text
+from recsys.dataset import DatasetManifest, Protocol
+from recsys.errors import InputError
+from recsys.files import new_folder, write_json
+from recsys.workspace import Workspace
+
+STEPS = ("clean", "sessions", "statistics", "split", "sequences", "content", "text vectors")
+TIMED: tuple[Protocol, ...] = ("global_time", "owner_time")
+
+
+def build(
+    spark: SparkSession,
+    workspace: Workspace,
+    plan: Plan,
+    settings: FeatureSettings,
+    step: Callable[[str], object] = lambda name: None,
+) -> DatasetManifest:
+    """Write the data set of ``plan``; an older one of that name stays whole until the new one is ready.
+
+    ``step`` is called with a name of STEPS as each begins. Raises InputError where the data do not allow the protocol.
+    """
+    encoder = text.load(settings.text_encoder)
+    with _alone(plan.folder), new_folder(plan.folder, replace=True) as folder:
+        staging = tables.Staging(spark, folder / "staging")
+        job = _Job(workspace, plan, settings, staging, folder, {})
+        step("clean")
+        read = job.events() if plan.kind == "events" else job.playlists()
+        step("sessions")
+        plays = job.plays(read) if plan.kind == "events" else read
+        days = job.days(plays)
+        protocol, reason = job.protocol(days)
+        plays = job.timed(plays) if protocol in TIMED else plays
+        step("statistics")
+        job.statistics(plays)
+        step("split")
+        spans, boundaries = job.split(plays, days, protocol)
+        step("sequences")
+        items = job.items(plays, spans, leave_one_out=protocol == "leave_one_out")
+        dated = job.sequences(plays, spans)
+        step("content")
+        described = job.content(items)
+        step("text vectors")
+        tables.write(folder / "content.parquet", "content", vectors.batches(described, encoder))
+        shutil.rmtree(staging.folder)
+        manifest = DatasetManifest(
+            name=plan.name,
+            fingerprint=plan.fingerprint,
+            sources=[plan.name],
+            simulated=plan.simulated,
+            task="continuation" if plan.kind == "playlists" and protocol == "playlist_hash" else "next",
+            protocol=protocol,
+            dated=dated,
+            boundaries=boundaries,
+            counts=job.counts,
+            audio_features=described.features,
+            tags=described.tags,
+            text_encoder=encoder.name,
+            config={**settings.model_dump(exclude={"sources"}), "protocol_reason": reason},
+        )
+        write_json(folder / "manifest.json", manifest.model_dump())
+    return manifest
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What the steps of one data set share."""
+
+    workspace: Workspace
+    plan: Plan
+    settings: FeatureSettings
+    staging: tables.Staging
+    folder: Path
+    counts: dict[str, int]
+
+    def read(self, table: str, sources: list[str] | None = None) -> DataFrame:
+        return tables.read(self.staging.spark, self.workspace, table, sources)
+
+    def events(self) -> DataFrame:
+        """Each play and like once."""
+        raw = tables.rows(self.workspace.table_files("events", [self.plan.name]))
+        played, once = Observation("played"), Observation("once")
+        count = F.count(F.lit(1)).alias("rows")
+        events = (
+            self.read("events", [self.plan.name]).filter(F.col("action").isin(*clean.PLAYED)).observe(played, count)
+        )
+        kept = self.staging.keep("events", clean.fold_lists(clean.unique_events(events).observe(once, count)))
+        self.counts["events"] = raw
+        self.counts["left out: skips, dislikes and the like"] = raw - played.get["rows"]
+        self.counts["folded: the same event again"] = played.get["rows"] - once.get["rows"]
+        self.counts["folded: the same list again"] = once.get["rows"] - self.staging.rows("events")
+        return kept
+
+    def playlists(self) -> DataFrame:
+        """Each track of a playlist once."""
+        raw = tables.rows(self.workspace.table_files("playlist_tracks", [self.plan.name]))
+        kept = self.staging.keep("plays", clean.playlist_plays(self.read("playlist_tracks", [self.plan.name])))
+        self.counts["playlist tracks"] = raw
+        self.counts["folded: the same track in a playlist again"] = raw - self.staging.rows("plays")
+        return kept
+
+    def plays(self, events: DataFrame) -> DataFrame:
+        in_sessions = sessions.plays(events, self.settings.session_gap_minutes)
+        kept = self.staging.keep("plays", clean.fold_repeats(in_sessions))
+        self.counts["folded: the same track at once again"] = self.staging.rows("events") - self.staging.rows("plays")
+        return kept
+
+    def days(self, plays: DataFrame) -> DataFrame:
+        """owner_id, day (null: no time), plays."""
+        daily = plays.groupBy("owner_id", F.to_date("ts").alias("day")).agg(F.count(F.lit(1)).alias("plays"))
+        return self.staging.keep("days", daily)
+
+    def protocol(self, days: DataFrame) -> tuple[Protocol, str]:
+        """The protocol and why."""
+        dated = days.filter(F.col("day").isNotNull())
+        total, timed = (frame.agg(F.sum("plays")).first()[0] or 0 for frame in (days, dated))
+        asked = self.settings.protocol
+        if not total:
+            raise InputError(f"source {self.plan.name!r} has no plays and no likes")
+        if asked in TIMED and not timed:
+            raise InputError(f"features.protocol: {asked} needs times (ts); source {self.plan.name!r} has none")
+        if asked != "auto":
+            return asked, "asked for"
+        if self.plan.kind == "playlists":
+            return "playlist_hash", "playlists"
+        if 2 * timed <= total:
+            return "leave_one_out", "most events have no time"
+        return self._owner_or_global(dated)
+
+    def _owner_or_global(self, days: DataFrame) -> tuple[Protocol, str]:
+        labels = split.day_splits(days, "all", self.settings.valid_share, self.settings.test_share)
+        in_test = F.when(F.col("split") == "test", F.col("plays")).otherwise(0)
+        by_owner = days.join(labels, "day").groupBy("owner_id")
+        owners = by_owner.agg(F.sum("plays").alias("plays"), F.sum(in_test).alias("last"))
+        sums = owners.agg(F.sum("plays").alias("plays"), F.sum("last").alias("last")).first()
+        top = owners.orderBy(F.desc("last"), "owner_id").first()
+        last, whole = top["last"] / sums["last"], top["plays"] / sums["plays"]
+        if last > 0.5 and last > 2 * whole:
+            return "owner_time", f"{top['owner_id']} is {last:.0%} of the last days, but {whole:.0%} of all"
+        return "global_time", "dated events"
+
+    def timed(self, plays: DataFrame) -> DataFrame:
+        dated = plays.filter(F.col("ts").isNotNull())
+        self.counts["left out: events without a time"] = plays.count() - dated.count()
+        return dated
+
+    def statistics(self, plays: DataFrame) -> None:
+        for name, job in (
+            ("track_statistics", statistics.track_statistics),
+            ("listener_statistics", statistics.listener_statistics),
+        ):
+            subject = schema.TRAINING_TABLES[name].names[1]
+            self.staging.keep(name, job(plays).orderBy("day", subject))
+            self._write(name)
+
+    def split(self, plays: DataFrame, days: DataFrame, protocol: Protocol) -> tuple[DataFrame, dict[str, str]]:
+        """The sequences with their part (see `features.jobs.split`), and the cuts in time."""
+        shares = self.settings.valid_share, self.settings.test_share
+        every = self.staging.keep("spans", split.spans(plays))
+        long = every.filter(F.col("plays") >= self.settings.min_sequence)
+        short = every.filter(F.col("plays") < self.settings.min_sequence)
+        lost = short.agg(F.count(F.lit(1)), F.sum("plays")).first()
+        self.counts["left out: sequences too short"] = lost[0]
+        self.counts["left out: plays of these"] = lost[1] or 0
+        dated = days.filter(F.col("day").isNotNull())
+        kept = self.staging.keep("split", split.split(long, dated, protocol, *shares))
+        found = {row["split"]: row["count"] for row in kept.groupBy("split").count().collect()}
+        self.counts.update({f"sequences {name}": found.get(name, 0) for name in schema.SPLITS})
+        if protocol in TIMED and len(found) < 3:
+            raise InputError(f"source {self.plan.name!r}: plays on fewer than 3 days leave no train, valid and test")
+        return kept, self._boundaries(dated, shares) if protocol == "global_time" else {}
+
+    def _boundaries(self, days: DataFrame, shares: tuple[float, float]) -> dict[str, str]:
+        first = split.day_splits(days, "all", *shares).groupBy("split").agg(F.min("day").alias("day")).collect()
+        return {row["split"]: f"{row['day']}T00:00:00+00:00" for row in first if row["split"] != "train"}
+
+    def items(self, plays: DataFrame, spans: DataFrame, *, leave_one_out: bool) -> pl.DataFrame:
+        """Write the vocabulary: the most frequent in training first."""
+        counts = sequences.track_counts(plays, spans, leave_one_out=leave_one_out)
+        self.staging.keep("tracks", sequences.described(counts, self.read("tracks")))
+        found = pl.read_parquet(self.staging.parts("tracks"))
+        items = found.sort(["train_count", "track_id"], descending=[True, False]).with_columns(
+            pl.int_range(pl.len(), dtype=pl.Int32).alias("index")
+        )
+        tables.write(self.folder / "items.parquet", "items", [items.select(schema.ITEMS.names).to_arrow()])
+        self.counts["items"] = len(items)
+        self.counts["items cold"] = int((items["train_count"] == 0).sum())
+        self.counts["items without a description"] = int(items["name_key"].is_null().sum())
+        vocabulary = items.select("index", "track_id", "artist_id", "name_key")
+        vocabulary.write_parquet(self.staging.folder / "vocabulary.parquet")
+        return items
+
+    @property
+    def vocabulary(self) -> DataFrame:
+        """index, track_id, artist_id, name_key of the items."""
+        return self.staging.spark.read.parquet((self.staging.folder / "vocabulary.parquet").as_uri())
+
+    def sequences(self, plays: DataFrame, spans: DataFrame) -> bool:
+        """Write the sequences. Returns whether all of them have a time."""
+        self.staging.keep("sequences", sequences.rows(plays, spans, self.vocabulary.select("index", "track_id")))
+        self._write("sequences")
+        starts = pl.scan_parquet(self.folder / "sequences.parquet").select(pl.col("start_ts").null_count())
+        return int(starts.collect().item()) == 0
+
+    def content(self, items: pl.DataFrame) -> vectors.Content:
+        tracks = self.read("tracks")
+        audio = content.audio(self.vocabulary, tracks, self.read("audio_features"))
+        tags = content.tags(self.vocabulary, tracks, self.read("tags"))
+        for name, frame in (("audio", audio), ("tags", tags)):
+            self.staging.keep(name, frame)
+        described = vectors.join(
+            items,
+            *(pl.read_parquet(self.staging.parts(name)) for name in ("audio", "tags")),
+            max_tags=self.settings.max_tags,
+            min_items=self.settings.min_tag_items,
+        )
+        self.counts.update(_coverage(items, described.table))
+        return described
+
+    def _write(self, name: str) -> None:
+        rows = tables.write(self.folder / f"{name}.parquet", name, self.staging.batches(name))
+        self.counts[name.replace("_", " ")] = rows
+
+
+def _coverage(items: pl.DataFrame, table: pl.DataFrame) -> dict[str, int]:
+    """Items, and plays of items, that have audio features, tags, or either."""
+    has_audio, has_tags = pl.col("audio").is_not_null(), pl.col("tags").list.len() > 0
+    kinds = {"audio": has_audio, "tags": has_tags, "content": has_audio | has_tags}
+    joined = items.select("index", "count").join(table, on="index")
+    row = joined.select(
+        pl.col("count").sum().alias("plays"),
+        *(has.sum().alias(f"items with {kind}") for kind, has in kinds.items()),
+        *(pl.col("count").filter(has).sum().alias(f"plays with {kind}") for kind, has in kinds.items()),
+    )
+    return {name: int(value) for name, value in row.row(0, named=True).items()}
+
+
+@contextmanager
+def _alone(target: Path) -> Iterator[None]:
+    """One job a data set at a time; what a killed one left beside it is put right first."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with (target.parent / f".{target.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in target.parent.glob(f".{target.name}.*/"):
+            if (left / "old").exists() and not target.exists():
+                (left / "old").rename(target)
+            shutil.rmtree(left)
+        yield

@@ -1,0 +1,95 @@
+"""The joined content of each item as arrays: standardised audio, tag indices, a text vector.
+
+A vocabulary fits into one process, so this is polars and numpy, in batches, not Spark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from recsys import schema
+from recsys.ragged import Float32
+from recsys.text import TextEncoder
+
+BATCH = 8192
+TAGS_PER_ITEM = 20
+"""Tags that an item keeps, the nearest and heaviest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """features, tags: the names that `audio` and `tags` stand for. table: index, audio?, tags, text (in words)."""
+
+    features: list[str]
+    tags: list[str]
+    table: pl.DataFrame
+
+
+def join(items: pl.DataFrame, audio: pl.DataFrame, tags: pl.DataFrame, *, max_tags: int, min_items: int) -> Content:
+    """items: index, title, artist_name; audio: index, name, value; tags: index, tag, distance, weight.
+
+    Tags of fewer than ``min_items`` items are left out, and of the rest the ``max_tags`` most frequent are kept.
+    """
+    features, matrix = standardised(audio)
+    chosen = (
+        tags.group_by("tag").len().filter(pl.col("len") >= min_items).sort(["len", "tag"], descending=[True, False])
+    ).head(max_tags)
+    vocabulary = chosen.select("tag", pl.int_range(pl.len(), dtype=pl.Int32).alias("code"))
+    nearest = ["index", "distance", "weight", "code"]
+    kept = tags.join(vocabulary, on="tag").sort(nearest, descending=[False, False, True, False])
+    of_item = kept.group_by("index", maintain_order=True).agg(
+        pl.col("code").head(TAGS_PER_ITEM).alias("tags"), pl.col("tag").head(TAGS_PER_ITEM).str.join(" ").alias("words")
+    )
+    table = (
+        items.select("index", "title", "artist_name")
+        .join(matrix, on="index", how="left")
+        .join(of_item, on="index", how="left")
+        .sort("index")
+        .select(
+            "index",
+            "audio",
+            pl.col("tags").fill_null([]),
+            pl.concat_str("title", "artist_name", "words", separator=" ", ignore_nulls=True).alias("text"),
+        )
+    )
+    return Content(features, vocabulary["tag"].to_list(), table)
+
+
+def standardised(audio: pl.DataFrame) -> tuple[list[str], pl.DataFrame]:
+    """The features' names, and index, audio: each feature with mean 0 and variance 1 over the items that have it.
+
+    A feature that an item lacks is 0, its mean; an item with none has no row.
+
+    >>> audio = pl.DataFrame({"index": [0, 1, 1], "name": ["tempo", "tempo", "energy"], "value": [90.0, 110.0, 0.5]})
+    >>> names, table = standardised(audio)
+    >>> names, table["audio"].to_list()
+    (['energy', 'tempo'], [[0.0, -1.0], [0.0, 1.0]])
+    """
+    names = sorted(audio["name"].unique())
+    if not names:
+        return [], pl.DataFrame(schema={"index": pl.Int32, "audio": pl.List(pl.Float32)})
+    wide = audio.pivot("name", index="index", values="value").sort("index")
+    values = wide.select(names).to_numpy().astype(np.float64)
+    spread = np.nanstd(values, axis=0)
+    scaled = (values - np.nanmean(values, axis=0)) / np.where(spread > 0, spread, 1.0)
+    lists = _lists(np.nan_to_num(scaled).astype(np.float32))
+    return names, wide.select(pl.col("index").cast(pl.Int32), pl.Series("audio", lists))
+
+
+def batches(content: Content, encoder: TextEncoder) -> Iterator[pa.Table]:
+    """CONTENT of recsys.schema, some rows at a time."""
+    for part in content.table.iter_slices(BATCH):
+        table = part.drop("text").to_arrow()
+        vectors = encoder.encode(part["text"].to_list())
+        yield table.append_column("text", _lists(vectors)).select(schema.CONTENT.names)
+
+
+def _lists(matrix: Float32) -> pa.ListArray:
+    """(n, d) as n lists."""
+    n, d = matrix.shape
+    return pa.ListArray.from_arrays(np.arange(n + 1, dtype=np.int32) * d, pa.array(matrix.reshape(-1)))
