@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
@@ -105,7 +106,7 @@ class Sharded:
             }
         )
         constraint = ParameterConstraints(sharding_types=[settings.sharding or "row_wise"], compute_kernels=["fused"])
-        with _Quiet():
+        with _quiet():
             plan = EmbeddingShardingPlanner(
                 topology=Topology(world_size=group.world, compute_device=group.device.type),
                 constraints={"item": constraint},
@@ -150,10 +151,10 @@ def _set_rates(optimizer: Any, rates: list[float], factor: float) -> None:
         group["lr"] = rate * factor
 
 
-class _Quiet(warnings.catch_warnings[None]):
+@contextmanager
+def _quiet() -> Iterator[None]:
     """TorchRec's planner warns of its own defaults."""
-
-    def __enter__(self) -> None:
-        super().__enter__()
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.getLogger("torchrec").setLevel(logging.ERROR)
+        yield
