@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import polars as pl
+from pydantic import Field
 
 from recsys.errors import InputError
 from recsys.names import name_key, normalised
@@ -30,7 +31,7 @@ PROVENANCE: dict[str, pl.DataType] = {
 class ImportSettings(Settings, table="import"):
     """Table `[import]` of segue.toml."""
 
-    max_quarantined_share: float = 0.05
+    max_quarantined_share: float = Field(default=0.1, ge=0, le=1)
     """Share of the rows of a source, 0 to 1, that may be quarantined; above it the import fails."""
 
 
@@ -117,3 +118,23 @@ def expected_files(path: Path, *names: str, form: str) -> tuple[Path, ...]:
     if missing := [name for name in names if not (path / name).is_file()]:
         raise InputError(f"{path}: {', '.join(missing)} missing; {form} expects {', '.join(names)}")
     return tuple(path / name for name in names)
+
+
+def audio_features(rows: pl.DataFrame, names: list[str]) -> pl.DataFrame:
+    """Rows of `audio_features` from a wide frame with `track_id` and a column a feature; provenance is kept."""
+    index = ["track_id", *(column for column in PROVENANCE if column in rows.columns)]
+    return rows.unpivot(on=names, index=index, variable_name="name", value_name="value")
+
+
+def track_tags(rows: pl.DataFrame, tags: pl.Expr, source: str) -> pl.DataFrame:
+    """Rows of `tags`, of weight 1, from a frame with `track_id`; ``tags`` gives a list of text, nulls are no tag."""
+    one = rows.with_columns(tag=tags).explode("tag").drop_nulls("tag")
+    provenance = [column for column in PROVENANCE if column in rows.columns]
+    return one.select(
+        "tag",
+        *provenance,
+        subject_id="track_id",
+        subject_type=pl.lit("track"),
+        weight=pl.lit(1.0),
+        source=pl.lit(source),
+    )

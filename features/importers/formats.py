@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from features.importers.base import Importer, Request
+from features.importers.deezer_mood import DeezerMood
+from features.importers.generic import Generic
+from features.importers.hetrec import HetRec
 from features.importers.mpd import Mpd
+from features.importers.mtg_jamendo import MtgJamendo
+from features.importers.s3rec import S3Rec
 from features.importers.simulated import Simulated
+from features.importers.spotify_archive import SpotifyArchive
+from features.importers.spotify_hit_predictor import SpotifyHitPredictor
+from features.importers.spotify_songs import SpotifySongs
+from features.importers.triplej import TripleJ
+from features.importers.wfmu import Wfmu
 from features.importers.yes import Yes, YesComplete
 
 
@@ -27,10 +38,45 @@ class Format:
     """Made by a program: tests code and scale, and is never evidence of quality."""
 
 
+_OWN_LAYOUT = "a file, or a folder of them: .csv, .tsv, .jsonl, .ndjson, .parquet"
+
 FORMATS: dict[str, Format] = {
-    "yes": Format("US radio playlists in order, titles, tags", "a folder with yes_big__*.txt", Yes.open),
+    "yes": Format("US radio playlists in order, with titles and tags", "a folder with yes_big__*.txt", Yes.open),
     "yes-complete": Format(
-        "75,262 songs with tags, for content", "a folder with yes_complete__*.txt", YesComplete.open
+        "titles and tags of 75,262 radio songs", "a folder with yes_complete__*.txt", YesComplete.open
+    ),
+    "wfmu": Format("plays of a free-form radio station, by DJ and day", "a folder with wfmu_plays.tsv", Wfmu.open),
+    "triplej": Format(
+        "plays of a national radio station, by the second", "a folder with playlist_20140929.csv", TripleJ.open
+    ),
+    "spotify-archive": Format(
+        "320 named playlists and what was ever in them",
+        "a folder with playlists.tsv and cumulative_tracks.tsv",
+        SpotifyArchive.open,
+    ),
+    "spotify-songs": Format(
+        "tracks of 471 playlists with audio features and genres", "a folder with spotify_songs.csv", SpotifySongs.open
+    ),
+    "spotify-hit-predictor": Format(
+        "tracks of six decades with audio features and a hit flag",
+        "a folder with dataset-of-60s.csv ... dataset-of-10s.csv",
+        SpotifyHitPredictor.open,
+    ),
+    "deezer-mood": Format(
+        "valence and arousal of 15,130 songs", "a folder with train.csv and validation.csv", DeezerMood.open
+    ),
+    "mtg-jamendo": Format(
+        "genre, mood and instrument tags of 55,525 tracks", "a folder with jamendo_tags_union.tsv", MtgJamendo.open
+    ),
+    "hetrec": Format(
+        "artist plays and artist tags of 1,892 listeners",
+        "a folder with artists.dat, tags.dat, user_artists.dat, user_taggedartists.dat",
+        HetRec.open,
+    ),
+    "s3rec": Format(
+        "item sequences of the S3-Rec paper, by listener",
+        "LastFM.txt or Beauty.txt, its _item2attributes.json beside it",
+        S3Rec.open,
     ),
     "mpd": Format(
         "the Million Playlist Dataset of the RecSys Challenge 2018", "a folder with mpd.slice.*.json", Mpd.open
@@ -41,4 +87,10 @@ FORMATS: dict[str, Format] = {
     "simulated": Format(
         "a small simulated world, sized by [simulation] in segue.toml", "", Simulated.open, simulated=True
     ),
+    "events": Format("your own listening events", _OWN_LAYOUT, partial(Generic.open, "events"), mapped=True),
+    "tracks": Format("your own catalogue", _OWN_LAYOUT, partial(Generic.open, "tracks"), mapped=True),
+    "playlists": Format(
+        "your own playlists, a row a track", _OWN_LAYOUT, partial(Generic.open, "playlists"), mapped=True
+    ),
+    "tags": Format("your own tags of tracks or artists", _OWN_LAYOUT, partial(Generic.open, "tags"), mapped=True),
 }

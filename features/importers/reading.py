@@ -1,9 +1,14 @@
-"""Text files in batches, every row with the file and the physical line on which it starts."""
+"""Text files in batches, every row with the file and the physical line on which it starts.
+
+Both readers give text columns, a blank field as null, and `_file`, `_line`, `_row`, `_reason`. A row with the wrong
+number of fields carries that as its reason; empty lines are no rows; a byte that the encoding does not know becomes
+U+FFFD. Both raise InputError where the first line is not the header that the publisher writes.
+"""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TextIO
@@ -14,51 +19,56 @@ from features.importers.base import PROVENANCE
 from recsys.errors import InputError
 
 BATCH_ROWS = 50_000
+_ENTITIES = {
+    "&#x27;": "'", "&#39;": "'", "&quot;": '"', "&lt;": "<", "&gt;": ">", "&#x2F;": "/", "&#x26;": "&", "&amp;": "&",
+}  # fmt: skip
 
 
 def read_delimited(
+    path: Path, columns: Sequence[str] | None = None, *, separator: str = ",", batch_rows: int = BATCH_ROWS
+) -> Iterator[pl.DataFrame]:
+    """Rows whose fields may stand in double quotes and then hold separators and line ends (RFC 4180).
+
+    ``columns`` None: as the first line says. Raises InputError where a quote is never closed.
+    """
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        rows = _records(file, path, separator)
+        header = next(rows, ([], 1, ""))[0]
+        columns = _header(path, header, columns, separator)
+        while chunk := list(islice(rows, batch_rows)):
+            fields, lines, texts = zip(*chunk, strict=True)
+            yield _named(
+                pl.DataFrame(
+                    {"fields": fields, "_file": path.name, "_line": lines, "_row": texts},
+                    schema_overrides={"fields": pl.List(pl.String), **PROVENANCE},
+                ),
+                columns,
+            )
+
+
+def read_plain(
     path: Path,
-    columns: Sequence[str] | None = None,
+    columns: Sequence[str],
     *,
-    separator: str = ",",
-    quoted: bool = True,
+    separator: str = "\t",
     header: bool = True,
     encoding: str = "utf-8-sig",
     batch_rows: int = BATCH_ROWS,
 ) -> Iterator[pl.DataFrame]:
-    """Batches of text columns named ``columns`` (None: as the header says), plus `_file`, `_line`, `_row`, `_reason`.
-
-    An empty field is null. A row with another number of fields than there are columns carries that as its reason, and
-    a byte that ``encoding`` does not know becomes U+FFFD. With ``quoted`` a field may hold separators and line ends
-    inside double quotes. Empty lines are no rows. Raises InputError where the header is another one or a quote is
-    never closed.
-    """
-    with path.open(encoding=encoding, errors="replace", newline="") as file:
-        rows = _rows(file, path.name, separator, quoted)
-        if header:
-            first = next(rows, None)
-            found = first[0] if first else []
-            if columns is None:
-                columns = found
-            if list(columns) != found:
-                raise InputError(
-                    f"{path}: the first line must be {separator.join(columns)!r}, not {separator.join(found)!r}"
-                )
-        elif columns is None:
-            raise ValueError("columns must be named where the file has no header")
-        width = len(columns)
-        while chunk := list(islice(rows, batch_rows)):
-            yield _frame(chunk, list(columns), width, path.name)
+    """Rows of one line each, in which a quote is a character like any other."""
+    if header:
+        first = next(read_lines(path, encoding=encoding, batch_rows=1), None)
+        _header(path, first["_row"][0].split(separator) if first is not None else [], columns, separator)
+    for lines in read_lines(path, encoding=encoding, skip=int(header), batch_rows=batch_rows):
+        rows = lines.filter(pl.col("_row") != "").with_columns(fields=pl.col("_row").str.split(separator))
+        yield _named(rows, columns)
 
 
 def read_lines(
     path: Path, *, encoding: str = "utf-8-sig", skip: int = 0, batch_rows: int = BATCH_ROWS
 ) -> Iterator[pl.DataFrame]:
-    """Batches of whole lines: `_file`, `_line`, `_row` (without the line end), `_reason` (null).
-
-    ``skip`` lines are passed over; line numbers count them.
-    """
-    with path.open(encoding=encoding, errors="replace") as file:
+    """Whole lines: `_file`, `_line` (the skipped ones count), `_row` (without the line end), `_reason` (null)."""
+    with path.open(encoding=encoding, errors="replace", newline="\n") as file:
         numbered = islice(enumerate(file, start=1), skip, None)
         while chunk := list(islice(numbered, batch_rows)):
             numbers, lines = zip(*chunk, strict=True)
@@ -67,18 +77,59 @@ def read_lines(
             ).with_columns(pl.col("_row").str.strip_chars_end("\r\n"))
 
 
-def _rows(file: TextIO, name: str, separator: str, quoted: bool) -> Iterator[tuple[list[str], int, str]]:
+def flagged(rows: pl.DataFrame, reasons: Mapping[str, pl.Expr | pl.Series]) -> pl.DataFrame:
+    """``rows`` with a reason where its expression is true; the first reason stays."""
+    named = [
+        pl.when(pl.lit(fault) if isinstance(fault, pl.Series) else fault).then(pl.lit(reason))
+        for reason, fault in reasons.items()
+    ]
+    return rows.with_columns(pl.coalesce(pl.col("_reason"), *named).alias("_reason"))
+
+
+def good(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows that carry no reason against them."""
+    return rows.filter(pl.col("_reason").is_null())
+
+
+def without_entities(text: pl.Expr) -> pl.Expr:
+    """HTML entities back to the characters they stand for.
+
+    >>> pl.select(without_entities(pl.lit("Wisin &amp; Yandel"))).item()
+    'Wisin & Yandel'
+    """
+    return text.str.replace_many(list(_ENTITIES), list(_ENTITIES.values()))
+
+
+class Seen:
+    """Which rows of a stream carry a key for the first time; 8 bytes of memory a key.
+
+    >>> seen = Seen("a")
+    >>> seen.first(pl.DataFrame({"a": [1, 1, 2]})).to_list(), seen.first(pl.DataFrame({"a": [2, 3]})).to_list()
+    ([True, False, True], [False, True])
+    """
+
+    def __init__(self, *columns: str) -> None:
+        self._columns = columns
+        self._keys = pl.Series(dtype=pl.UInt64)
+
+    def first(self, rows: pl.DataFrame) -> pl.Series:
+        """(rows,) true where no row before, of this batch or an earlier one, has the key."""
+        keys = rows.select(pl.struct(self._columns).hash()).to_series()
+        new = keys.is_first_distinct() & ~keys.is_in(self._keys.implode())
+        self._keys = pl.concat([self._keys, keys.filter(new)])
+        return new
+
+
+def _records(file: TextIO, path: Path, separator: str) -> Iterator[tuple[list[str], int, str]]:
     """(fields, first physical line, text) of each row."""
     text: list[str] = []
 
-    def tee() -> Iterator[str]:
+    def noted() -> Iterator[str]:
         for line in file:
             text.append(line)
             yield line
 
-    reader = csv.reader(
-        tee(), delimiter=separator, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE, strict=False
-    )
+    reader = csv.reader(noted(), delimiter=separator)
     start = 1
     try:
         for fields in reader:
@@ -87,38 +138,26 @@ def _rows(file: TextIO, name: str, separator: str, quoted: bool) -> Iterator[tup
             start = reader.line_num + 1
             text.clear()
     except csv.Error as error:
-        raise InputError(f"{name}:{start}: {error}; a quote that is opened here may never be closed") from error
+        raise InputError(f"{path}:{start}: {error}; a quote that opens here may never be closed") from error
 
 
-def _frame(chunk: list[tuple[list[str], int, str]], columns: list[str], width: int, file: str) -> pl.DataFrame:
-    fields, lines, texts = zip(*chunk, strict=True)
-    table = pl.DataFrame(
-        {"fields": fields, "_line": lines, "_row": texts}, schema_overrides={"fields": pl.List(pl.String)}
-    )
+def _header(path: Path, found: list[str], expected: Sequence[str] | None, separator: str) -> list[str]:
+    if expected is not None and list(expected) != found:
+        raise InputError(
+            f"{path}:1: the first line must be {separator.join(expected)!r}, not {separator.join(found)!r}"
+        )
+    return found
+
+
+def _named(rows: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """Column `fields` as one column a field."""
     found = pl.col("fields").list.len()
-    wrong = pl.format(f"{{}} fields instead of {width}", found)
-    values = [
-        pl.col("fields").list.get(i, null_on_oob=True).replace("", None).alias(column)
-        for i, column in enumerate(columns)
-    ]
-    return table.select(
-        *values,
-        _file=pl.lit(file),
-        _line=pl.col("_line").cast(pl.Int64),
-        _row="_row",
-        _reason=pl.when(found != width).then(wrong),
+    values = [pl.col("fields").list.get(i, null_on_oob=True) for i in range(len(columns))]
+    return rows.select(
+        *(
+            pl.when(value.str.strip_chars() != "").then(value).alias(column)
+            for value, column in zip(values, columns, strict=True)
+        ),
+        *("_file", "_line", "_row"),
+        _reason=pl.when(found != len(columns)).then(pl.format("{} fields, not {}", found, pl.lit(len(columns)))),
     )
-
-
-def flagged(rows: pl.DataFrame, **reasons: pl.Expr) -> pl.DataFrame:
-    """``rows`` with a reason where an expression is true; the first reason stays.
-
-    The keyword is the reason, with `_` for a space: ``flagged(rows, malformed_date=pl.col("day").is_null())``.
-    """
-    named = [pl.when(fault).then(pl.lit(name.replace("_", " "))) for name, fault in reasons.items()]
-    return rows.with_columns(pl.coalesce(pl.col("_reason"), *named).alias("_reason"))
-
-
-def good(rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows that carry no reason against them."""
-    return rows.filter(pl.col("_reason").is_null())

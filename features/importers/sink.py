@@ -99,10 +99,11 @@ class Sink:
         if table == "tracks":
             if "artist_id" not in rows.columns:
                 rows = rows.with_columns(artist_id=artist_id(pl.col("artist_name")))
-            return rows.with_columns(name_key=name_key(pl.col("artist_name"), pl.col("title")))
+            if "name_key" not in rows.columns:
+                rows = rows.with_columns(name_key=name_key(pl.col("artist_name"), pl.col("title")))
         if table == "events":
             if "event_id" not in rows.columns:
-                parts = [pl.lit(self.import_id), "_file", pl.col("_line"), pl.col("position")]
+                parts = [pl.lit(self.import_id), "_file", "_line", *({"position"} & set(rows.columns))]
                 rows = rows.with_columns(event_id=pl.concat_str(parts, separator=":"))
             if "source" not in rows.columns:
                 rows = rows.with_columns(source=pl.lit(self.source))
@@ -137,7 +138,7 @@ class Sink:
                 reasons.append(_reason(~value.is_finite(), f"{field.name} is not finite"))
         judged = rows.with_columns(pl.coalesce(reasons).alias("_reason"))
         self._quarantine(judged.filter(pl.col("_reason").is_not_null()))
-        return judged.filter(pl.col("_reason").is_null()).with_columns(typed)
+        return judged.filter(pl.col("_reason").is_null()).select(*typed, *PROVENANCE)
 
     def _resolved(self, rows: pl.DataFrame) -> pl.DataFrame:
         """With canonical track ids; rows that name a track which the source never described go to quarantine."""

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 import polars as pl
 
 from features.importers.base import Batch, Request, expected_files
-from features.importers.reading import flagged, read_delimited, read_lines
+from features.importers.reading import flagged, read_lines, read_plain, without_entities
 from recsys.errors import InputError
 
 NO_TAGS = "#"
@@ -43,7 +43,7 @@ class Yes:
         ids = self._song_ids(train)
         for rows in _songs(songs):
             named = rows.join(ids, on="song", how="left", maintain_order="left")
-            named = flagged(named, song_number_without_an_id=pl.col("track_id").is_null())
+            named = flagged(named, {"song has no id on line 1 of train.txt": pl.col("track_id").is_null()})
             yield Batch("tracks", named.with_columns(pl.col("title").fill_null(UNTITLED)))
         for rows in _tags(tags, tag_names, self.source):
             named = rows.join(ids, on="song", how="left", maintain_order="left")
@@ -91,18 +91,16 @@ class YesComplete:
 
 def _songs(path: Path) -> Iterator[pl.DataFrame]:
     """song, title, artist_name; null where blank."""
-    for rows in read_delimited(path, ["song", "title", "artist_name"], separator="\t", quoted=False, header=False):
+    for rows in read_plain(path, ["song", "title", "artist_name"], header=False):
         number = pl.col("song").str.strip_chars().cast(pl.Int64, strict=False)
         names = (_unescaped(pl.col(name)).alias(name) for name in ("title", "artist_name"))
-        yield flagged(
-            rows.with_columns(number.alias("song"), *names), song_number_is_no_number=pl.col("song").is_null()
-        )
+        yield flagged(rows.with_columns(number.alias("song"), *names), {"song is no number": pl.col("song").is_null()})
 
 
 def _unescaped(text: pl.Expr) -> pl.Expr:
     r"""Without the JSON and HTML escapes that were left in (`w\/ Drake`, `&amp;`)."""
     plain = text.str.replace_all(r"\\t", " ").str.replace_all(r"\\(.)", "${1}").str.replace(r"\\$", '"')
-    plain = plain.str.replace_all("&(?:amp|#x26);", "&").str.strip_chars()
+    plain = without_entities(plain).str.strip_chars()
     return pl.when(plain != "").then(plain)
 
 

@@ -1,0 +1,82 @@
+"""Spotify playlist archive: cumulative contents of 320 playlists, 2019 to 2021 (M. Ward, and a fork of his archive).
+
+A row says that a track was in a playlist from `added` to `removed`. The rows of a playlist are in alphabetical order: a
+set, not a sequence, so `position` is null. Fifteen playlists are in two snapshots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import polars as pl
+
+from features.importers.base import Batch, Request, expected_files
+from features.importers.reading import Seen, flagged, good, read_plain, without_entities
+
+PLAYLISTS = ["snapshot", "playlist_id", "name", "description", "rows"]
+TRACKS = [
+    "snapshot", "playlist_id", "track_id", "title", "artists", "artist_ids", "album", "album_id", "length", "added",
+    "removed",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SpotifyArchive:
+    """Format `spotify-archive`: playlists with names, and all tracks that were ever in them."""
+
+    files: tuple[Path, ...]
+    source: str
+    namespace: ClassVar[str] = "spotify"
+    version: ClassVar[int] = 1
+    options: ClassVar[Mapping[str, Any]] = {}
+
+    @classmethod
+    def open(cls, request: Request) -> Self:
+        files = expected_files(request.path, "playlists.tsv", "cumulative_tracks.tsv", form="spotify-archive")
+        return cls(files, request.source or "spotify-archive")
+
+    def batches(self) -> Iterator[Batch]:
+        playlists, tracks = self.files
+        listed = pl.concat(read_plain(playlists, PLAYLISTS)).with_columns(
+            playlist_id=_playlist_id(),
+            description=without_entities(pl.col("description")),
+            modified_at=pl.col("snapshot").str.extract(r"(\d{4}-\d\d-\d\d)$").str.to_datetime("%F", time_zone="UTC"),
+        )
+        newest = pl.col("modified_at") == pl.col("modified_at").max().over("playlist_id")
+        yield Batch("playlists", flagged(listed, {"a later snapshot has this playlist too": ~newest}))
+
+        seen = Seen("playlist_id", "track_id")
+        for rows in read_plain(tracks, TRACKS):
+            rows = rows.with_columns(
+                playlist_id=_playlist_id(),
+                artist_name=pl.col("artists").str.split("; ").list.first(),
+                album_title=pl.col("album"),
+                duration_ms=_milliseconds(pl.col("length")),
+                added_at=pl.col("added").str.to_datetime("%F", time_zone="UTC", strict=False),
+            )
+            rows = flagged(
+                rows,
+                {
+                    "no artist": pl.col("artists").is_null(),
+                    "title is <MISSING>": pl.col("title") == "<MISSING>",
+                    "length is not m:ss": pl.col("length").is_not_null() & pl.col("duration_ms").is_null(),
+                    "malformed date": pl.col("added_at").is_null(),
+                },
+            )
+            rows = flagged(rows, {"the playlist has this track already": ~seen.first(rows)})
+            yield Batch("tracks", good(rows), read=0)
+            yield Batch("playlist_tracks", rows)
+
+
+def _playlist_id() -> pl.Expr:
+    return pl.format("spotify:{}", pl.col("playlist_id"))
+
+
+def _milliseconds(length: pl.Expr) -> pl.Expr:
+    """`m:ss`"""
+    parts = length.str.extract_groups(r"^(\d+):(\d\d)$")
+    minutes, seconds = (parts.struct.field(str(i)).cast(pl.Int64) for i in (1, 2))
+    return (minutes * 60 + seconds) * 1000
