@@ -155,7 +155,7 @@ def score_bundles(workspace: Workspace, arena: Arena, name: str, manifests: list
         score_s += seconds
         runs.append(arena.judge(slates))
     valid = [m.metrics.get(f"valid_{harness.PRIMARY[arena.task]}") for m in manifests]
-    fit = [m.metrics["fit_s"] for m in manifests if "fit_s" in m.metrics]
+    fit = [m.metrics["seconds"] for m in manifests if "seconds" in m.metrics]
     return Scored(
         name,
         "neural",

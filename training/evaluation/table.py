@@ -20,10 +20,13 @@ MEANING = {
     "static": "static: fitted once, on the training split",
     "live": "live: knows all days before the session's; neural weights stay as they are",
 }
+WIDTH = 120
 SIMULATED = "Made by the simulator: these figures test code and scale. They are never evidence of quality."
 
 
 def show(report: Report, console: Console) -> None:
+    """Print it, WIDTH wide where the console is narrower: a wrapped line is better than a cropped figure."""
+    console.width = max(console.width, WIDTH)
     for table in report.tables:
         console.print(_table(report, table))
         console.print(verdict(table), highlight=False)
