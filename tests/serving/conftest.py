@@ -1,0 +1,57 @@
+"""A real server on a free port, and a real channel to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from serving.client import Client
+from serving.listeners import KnownListeners
+from serving.model import Model
+from serving.server import Server
+from serving.settings import ServeSettings
+
+
+@dataclass
+class Pinned:
+    """A model to be served; a test may put another in its place."""
+
+    model: Model
+
+
+@contextmanager
+def run_server(model: Model, **settings: float) -> Iterator[str]:
+    """Yields the address; drains at the end."""
+    listeners = KnownListeners({"anna": ["t0", "t2", "gone"]})
+    server = Server(Pinned(model), listeners, ServeSettings.load(port=0, **settings))
+    address = f"localhost:{server.start()}"
+    try:
+        yield address
+    finally:
+        server.drain()
+
+
+@pytest.fixture(scope="session")
+def serving() -> Callable[..., object]:
+    return run_server
+
+
+@pytest.fixture(scope="session")
+def model(table_bundle: Path) -> Model:
+    return Model.load(table_bundle)
+
+
+@pytest.fixture(scope="session")
+def address(model: Model) -> Iterator[str]:
+    with run_server(model) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def client(address: str) -> Iterator[Client]:
+    with Client(address) as found:
+        yield found
