@@ -13,8 +13,6 @@ The next run finds a decision that was not applied and carries it out; it measur
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from recsys.bundle import Bundle, BundleManifest, now, read_manifest
 from recsys.dataset import Dataset
 from recsys.errors import InputError, MissingError
@@ -202,34 +200,32 @@ def _tags(decision: Decision, figures: Figures) -> dict[str, float]:
     return {f"test_{decision.metric}": figures.primary, "test_coverage": figures.coverage, **cold}
 
 
-def _bundles(workspace: Workspace, dataset: Dataset) -> list[BundleManifest]:
-    """The bundles that were trained on exactly these data, the oldest first."""
-    found = [read_manifest(path.parent) for path in sorted(workspace.bundles.glob("[!.]*/manifest.json"))]
-    ours = [m for m in found if m.data.fingerprint == dataset.manifest.fingerprint]
-    return sorted(ours, key=lambda m: datetime.fromisoformat(m.created_at))
-
-
-def _is_neural(manifest: BundleManifest) -> bool:
-    return manifest.sources.get("main") == "neural"
+def _bundles(workspace: Workspace, dataset: Dataset, *, neural: bool) -> list[BundleManifest]:
+    """The bundles that were trained on exactly these data, the best on validation last, of equals the youngest."""
+    metric = f"valid_{PRIMARY[dataset.manifest.task]}"
+    found = [read_manifest(path.parent) for path in workspace.bundles.glob("[!.]*/manifest.json")]
+    ours = [
+        m
+        for m in found
+        if m.data.fingerprint == dataset.manifest.fingerprint and (m.sources.get("main") == "neural") == neural
+    ]
+    return sorted(ours, key=lambda m: (m.metrics.get(metric, float("-inf")), m.created_at, m.name))
 
 
 def _baseline(workspace: Workspace, dataset: Dataset) -> BundleManifest:
-    """The best simple baseline, which is the one that `segue evaluate` published last."""
-    simple = [m for m in _bundles(workspace, dataset) if not _is_neural(m)]
-    if not simple:
-        raise MissingError(
-            f"no bundle of a simple baseline on data {dataset.manifest.fingerprint} in {workspace.bundles}; "
-            "publish the best one: segue evaluate"
-        )
-    return simple[-1]
+    if simple := _bundles(workspace, dataset, neural=False):
+        return simple[-1]
+    raise MissingError(
+        f"no bundle of a simple baseline on data {dataset.manifest.fingerprint} in {workspace.bundles}; "
+        "publish the best one: segue evaluate"
+    )
 
 
 def _challenger(workspace: Workspace, dataset: Dataset, current: Champion | None) -> BundleManifest | None:
-    """The neural bundle that is best on validation, of those made since the last rollback."""
-    metric = f"valid_{PRIMARY[dataset.manifest.task]}"
+    """The best of those made since the last rollback; None where there is none."""
     since = current.not_before if current else None
-    neural = [m for m in _bundles(workspace, dataset) if _is_neural(m) and (since is None or m.created_at > since)]
-    return max(neural, key=lambda m: m.metrics.get(metric, float("-inf")), default=None)
+    neural = _bundles(workspace, dataset, neural=True)
+    return next((m for m in reversed(neural) if since is None or m.created_at > since), None)
 
 
 def _named(workspace: Workspace, name: str) -> BundleManifest:
