@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import TextIO
 
@@ -35,15 +35,16 @@ def read_delimited(
         rows = _records(file, path, separator)
         header = next(rows, ([], 1, ""))[0]
         columns = _header(path, header, columns, separator)
+        names = [f"_{i}" for i in range(len(columns))]
         while chunk := list(islice(rows, batch_rows)):
             fields, lines, texts = zip(*chunk, strict=True)
-            yield _named(
-                pl.DataFrame(
-                    {"fields": fields, "_file": path.name, "_line": lines, "_row": texts},
-                    schema_overrides={"fields": pl.List(pl.String), **PROVENANCE},
-                ),
-                columns,
+            values = dict(zip(names, zip_longest(*fields), strict=False))
+            frame = pl.DataFrame(
+                {**values, "_width": list(map(len, fields)), "_file": path.name, "_line": lines, "_row": texts},
+                schema_overrides={**dict.fromkeys(values, pl.String), **PROVENANCE},
             )
+            absent = [pl.lit(None, dtype=pl.String).alias(name) for name in names if name not in values]
+            yield _named(frame.with_columns(absent), columns, [pl.col(name) for name in names], pl.col("_width"))
 
 
 def read_plain(
@@ -61,7 +62,8 @@ def read_plain(
         _header(path, first["_row"][0].split(separator) if first is not None else [], columns, separator)
     for lines in read_lines(path, encoding=encoding, skip=int(header), batch_rows=batch_rows):
         rows = lines.filter(pl.col("_row") != "").with_columns(fields=pl.col("_row").str.split(separator))
-        yield _named(rows, columns)
+        values = [pl.col("fields").list.get(i, null_on_oob=True) for i in range(len(columns))]
+        yield _named(rows, columns, values, pl.col("fields").list.len())
 
 
 def read_lines(
@@ -149,15 +151,13 @@ def _header(path: Path, found: list[str], expected: Sequence[str] | None, separa
     return found
 
 
-def _named(rows: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
-    """Column `fields` as one column a field."""
-    found = pl.col("fields").list.len()
-    values = [pl.col("fields").list.get(i, null_on_oob=True) for i in range(len(columns))]
+def _named(rows: pl.DataFrame, columns: Sequence[str], values: list[pl.Expr], width: pl.Expr) -> pl.DataFrame:
+    """Column i is ``values[i]``; ``width`` is the number of fields that the row has."""
     return rows.select(
         *(
             pl.when(value.str.strip_chars() != "").then(value).alias(column)
             for value, column in zip(values, columns, strict=True)
         ),
         *("_file", "_line", "_row"),
-        _reason=pl.when(found != len(columns)).then(pl.format("{} fields, not {}", found, pl.lit(len(columns)))),
+        _reason=pl.when(width != len(columns)).then(pl.format("{} fields, not {}", width, pl.lit(len(columns)))),
     )

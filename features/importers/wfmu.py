@@ -50,10 +50,12 @@ class Wfmu:
                 plays,
                 {
                     "the scrape failed (FAIL)": pl.col("Artist") == SCRAPE_FAILED,
+                    "music behind the DJ, without an artist": pl.col("Artist").is_not_null()
+                    & pl.col("artist_name").is_null(),
                     "no artist": pl.col("artist_name").is_null(),
                     "no title": pl.col("title").is_null(),
-                    "unknown artist": pl.col("artist_name").str.contains(UNKNOWN),
-                    "unknown title": pl.col("title").str.contains(UNKNOWN),
+                    "the artist is unknown or various": pl.col("artist_name").str.contains(UNKNOWN),
+                    "the title is unknown": pl.col("title").str.contains(UNKNOWN),
                     "an announcement: artist and title are alike, and there is no other title": alike
                     & (pl.col("titles") == 1),
                     "malformed date": pl.col("ts").is_null(),
