@@ -1,0 +1,58 @@
+"""The chunked full softmax against torch's own cross-entropy."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recsys.losses import FullSoftmax, full_softmax
+
+
+def both(n: int, items: int, seed: int, spread: float) -> list[tuple[torch.Tensor, ...]]:
+    """(loss, gradient by states, gradient by vectors) of the chunked and of the plain way."""
+    generator = torch.Generator().manual_seed(seed)
+    results = []
+    states = spread * torch.randn(n, 5, dtype=torch.float64, generator=generator)
+    vectors = torch.randn(items, 5, dtype=torch.float64, generator=generator)
+    targets = torch.randint(0, items, (n,), generator=generator)
+    loss = FullSoftmax(items)
+    plain = torch.nn.CrossEntropyLoss(reduction="sum")
+    ids = loss.candidates(targets, 0)
+    for way in (lambda s, v: loss(s, v, targets, ids), lambda s, v: plain(s @ v.T, targets)):
+        s, v = states.clone().requires_grad_(), vectors.clone().requires_grad_()
+        value = way(s, v)
+        (3 * value).backward()
+        results.append((value.detach(), s.grad, v.grad))
+    return results
+
+
+@given(n=st.integers(1, 40), items=st.integers(1, 30), seed=st.integers(0, 99), spread=st.sampled_from([0.1, 1, 300.0]))
+@settings(max_examples=40, deadline=None)
+def test_loss_and_gradients_are_those_of_the_plain_softmax(n: int, items: int, seed: int, spread: float) -> None:
+    for chunked, plain in zip(*both(n, items, seed, spread), strict=True):
+        torch.testing.assert_close(chunked, plain, rtol=1e-9, atol=1e-9)
+
+
+def test_the_border_between_chunks_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(full_softmax, "CHUNK", 4)
+    for n in (3, 4, 5, 8, 11):
+        for chunked, plain in zip(*both(n, 7, seed=n, spread=1.0), strict=True):
+            torch.testing.assert_close(chunked, plain)
+
+
+def test_gradients_agree_with_finite_differences() -> None:
+    loss, targets = FullSoftmax(6), torch.tensor([0, 5, 5])
+    generator = torch.Generator().manual_seed(0)
+    states = torch.randn(3, 4, dtype=torch.float64, generator=generator, requires_grad=True)
+    vectors = torch.randn(6, 4, dtype=torch.float64, generator=generator, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda s, v: loss(s, v, targets, torch.arange(6)), (states, vectors))
+
+
+def test_no_positions_cost_nothing() -> None:
+    states, vectors = torch.zeros(0, 4, requires_grad=True), torch.zeros(6, 4, requires_grad=True)
+    value = FullSoftmax(6)(states, vectors, torch.zeros(0, dtype=torch.int64), torch.arange(6))
+    value.backward()
+    assert value.item() == 0
+    assert not vectors.grad.any()

@@ -1,0 +1,93 @@
+"""The sampled softmax is exact in expectation: all draws are enumerated, nothing is estimated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+
+from recsys.losses import SampledSoftmax
+from recsys.ragged import Float64, Int64
+from recsys.sampling import Uniform
+
+TARGET = 1
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """A sampler that gives one draw, from a stated distribution."""
+
+    q: Float64
+    drawn: tuple[int, ...] = ()
+
+    @property
+    def n_items(self) -> int:
+        return len(self.q)
+
+    def draw(self, k: int, position: int) -> Int64:
+        return np.array(self.drawn)
+
+    def expected_counts(self, ids: Int64, k: int) -> Float64:
+        return k * self.q[ids]
+
+
+class Uncorrected(Fixed):
+    """The mistake of leaving the correction out: every draw counts once."""
+
+    def expected_counts(self, ids: Int64, k: int) -> Float64:
+        return np.ones(len(ids))
+
+
+class Renormalised(Fixed):
+    """The mistake of taking k - hits, the draws that remain after masking, for k."""
+
+    def expected_counts(self, ids: Int64, k: int) -> Float64:
+        return max((ids != TARGET).sum(), 1) * self.q[ids]
+
+
+def expected_partition(kind: type[Fixed], q: Float64, scores: torch.Tensor, k: int) -> float:
+    """The mean of the partition over all n ** k draws, each weighted by its probability."""
+    n = len(q)
+    states, table = torch.ones(1, 1, dtype=torch.float64), scores[:, None]
+    target = torch.tensor([TARGET])
+    total = 0.0
+    for drawn in product(range(n), repeat=k):
+        loss = SampledSoftmax(kind(q, drawn), k)
+        ids = loss.candidates(target, position=0)
+        partition = loss.logits(states, table[ids], target, ids).logsumexp(1).exp()
+        total += float(q[list(drawn)].prod()) * float(partition)
+    return total
+
+
+@pytest.mark.parametrize("n", [2, 4, 6])
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_the_expected_partition_is_the_full_one(n: int, k: int) -> None:
+    rng = np.random.default_rng(n * 10 + k)
+    q = rng.dirichlet(np.full(n, 0.7))
+    scores = torch.from_numpy(rng.normal(size=n))
+    full = float(scores.exp().sum())
+    assert abs(expected_partition(Fixed, q, scores, k) - full) < 1e-10 * full
+    assert abs(expected_partition(Uncorrected, q, scores, k) - full) > 1e-3 * full
+    if n > 2 and k > 1:
+        assert abs(expected_partition(Renormalised, q, scores, k) - full) > 1e-4 * full
+
+
+def test_a_draw_that_hits_the_target_is_masked_and_k_stays_k() -> None:
+    loss = SampledSoftmax(Fixed(np.full(4, 0.25), (TARGET, 2)), k=2)
+    target = torch.tensor([TARGET])
+    ids = loss.candidates(target, 0)
+    logits = loss.logits(torch.zeros(1, 3), torch.zeros(3, 3), target, ids)
+    assert logits.tolist() == [[0.0, -torch.inf, pytest.approx(-np.log(2 * 0.25))]]
+
+
+def test_gradients_agree_with_finite_differences() -> None:
+    loss = SampledSoftmax(Uniform(9, seed=0), k=4)
+    targets = torch.tensor([0, 5, 5])
+    ids = loss.candidates(targets, 0)
+    generator = torch.Generator().manual_seed(0)
+    states = torch.randn(3, 4, dtype=torch.float64, generator=generator, requires_grad=True)
+    vectors = torch.randn(len(ids), 4, dtype=torch.float64, generator=generator, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda s, v: loss(s, v, targets, ids), (states, vectors))

@@ -1,0 +1,83 @@
+"""The exported scorer against the network it came from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from recsys.errors import InputError
+from recsys.models import MODELS
+from recsys.models.sasrec import SASRec
+from recsys.ragged import Ragged
+from recsys.scoring import registry
+from recsys.scoring.neural import Neural
+from training.export import export
+from training.validation import Network
+
+ITEMS, MAX_LENGTH = 30, 6
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    torch.manual_seed(0)
+    model: SASRec = MODELS["sasrec"](ITEMS, dim=16, layers=2, heads=2, max_length=MAX_LENGTH, dropout=0.5)
+    vectors = model.vectors(model.items.embeddings["item"].weight).detach()
+    return Network(model.eval(), vectors)
+
+
+@pytest.fixture(scope="module")
+def scorer(network: Network) -> Neural:
+    return export(network.model, network.item_vectors.numpy())
+
+
+@pytest.mark.parametrize("lengths", [[1], [2, 1], [6, 3, 0, 5], [0, 0], [], [40, 7]])
+def test_scores_are_those_of_torch(scorer: Neural, network: Network, lengths: list[int]) -> None:
+    rng = np.random.default_rng(len(lengths))
+    histories = Ragged.of([rng.integers(-1, ITEMS, n) for n in lengths])
+    scores = scorer.scores(histories)
+    assert scores.shape == (len(lengths), ITEMS)
+    assert scores.dtype == np.float32
+    np.testing.assert_allclose(scores, network.scores(histories), atol=1e-4)
+
+
+def test_a_longer_history_counts_by_its_last_items(scorer: Neural) -> None:
+    long, short = Ragged.of([[1, 2, 3, 4, 5, 6, 7, 8, 9]]), Ragged.of([[4, 5, 6, 7, 8, 9]])
+    np.testing.assert_array_equal(scorer.scores(long), scorer.scores(short))
+
+
+def test_unknown_items_are_skipped(scorer: Neural) -> None:
+    np.testing.assert_array_equal(scorer.scores(Ragged.of([[-1, 3, -1, 4]])), scorer.scores(Ragged.of([[3, 4]])))
+
+
+def test_no_known_item_gives_zeros(scorer: Neural) -> None:
+    assert not scorer.scores(Ragged.of([[], [-1, -1]])).any()
+    assert scorer.evidence(np.array([-1], np.int32), 3) is None
+
+
+def test_evidence_is_the_nearest_history_item(scorer: Neural) -> None:
+    history = np.array([7, -1, 3], dtype=np.int32)
+    found = scorer.evidence(history, 3)
+    assert found is not None
+    assert (found.seed, found.count) == (3, 0)
+
+
+def test_saved_and_loaded_it_scores_the_same(scorer: Neural, tmp_path: Path) -> None:
+    scorer.save(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["history.onnx", "item_vectors.npy", "neural.json"]
+    loaded = registry.load("neural", tmp_path)
+    histories = Ragged.of([[1, 2], [], [29]])
+    np.testing.assert_array_equal(loaded.scores(histories), scorer.scores(histories))
+
+
+def test_a_damaged_folder_is_refused(scorer: Neural, tmp_path: Path) -> None:
+    scorer.save(tmp_path)
+    np.save(tmp_path / "item_vectors.npy", np.zeros(3))
+    with pytest.raises(InputError, match=r"item_vectors\.npy"):
+        Neural.load(tmp_path)
+    scorer.save(tmp_path)
+    (tmp_path / "neural.json").write_text("{}")
+    with pytest.raises(InputError, match=r"neural\.json"):
+        Neural.load(tmp_path)

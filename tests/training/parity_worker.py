@@ -1,0 +1,50 @@
+"""Run by test_parity, alone or under torchrun: 50 steps for each way to train; rank 0 writes their losses as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from recsys.ragged import Ragged
+from training.batches import BatchPlan
+from training.distributed import process_group
+from training.engine import Engine
+from training.settings import TrainSettings
+
+ITEMS, EPOCHS = 60, 5
+WAYS = [
+    {"mode": "replicated", "loss": "full_softmax"},
+    {"mode": "replicated", "loss": "sampled_softmax", "optimizer": "adam"},
+    {"mode": "sharded", "loss": "full_softmax"},
+    {"mode": "sharded", "loss": "sampled_softmax", "table_learning_rate": 0.05},
+]
+
+
+def main(target: Path) -> None:
+    torch.set_num_threads(1)
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(2, 15, size=400)
+    sequences = Ragged.from_lengths(rng.zipf(1.3, size=lengths.sum()) % ITEMS, lengths)
+    counts = np.bincount(sequences.values, minlength=ITEMS)
+    plan = BatchPlan(sequences, max_length=12, batch_size=40, seed=7)
+    losses: list[list[float]] = []
+    with process_group("cpu") as group:
+        for way in WAYS:
+            settings = TrainSettings(
+                **way, dim=16, layers=2, heads=2, max_length=12, dropout=0, epochs=EPOCHS, negatives=20, device="cpu"
+            )
+            engine = Engine(settings, plan, counts, seed=7, group=group)
+            steps: list[float] = []
+            for epoch in range(EPOCHS):
+                engine.train_epoch(epoch, lambda progress, loss, steps=steps: steps.append(loss))
+            losses.append(steps)
+        if group.leads:
+            target.write_text(json.dumps(losses))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,100 @@
+"""Batches hold each step of each sequence once, whatever the number of processes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recsys.errors import InputError
+from recsys.ragged import Ragged
+from training.batches import Batch, BatchPlan
+
+rows = st.lists(st.lists(st.integers(0, 9), max_size=25), min_size=1, max_size=12).filter(
+    lambda lists: any(len(row) >= 2 for row in lists)
+)
+
+
+def pairs(batches: list[Batch]) -> Counter[tuple[int, int]]:
+    return Counter((i, t) for b in batches for i, t in zip(b.history.tolist(), b.targets.tolist(), strict=True))
+
+
+def steps(lists: list[list[int]]) -> Counter[tuple[int, int]]:
+    return Counter(step for row in lists for step in pairwise(row))
+
+
+@given(rows, st.integers(1, 9), st.integers(1, 5), st.integers(0, 3))
+@settings(deadline=None)
+def test_every_step_is_a_target_once(lists: list[list[int]], length: int, size: int, epoch: int) -> None:
+    batches = list(BatchPlan(Ragged.of(lists), max_length=length, batch_size=size, seed=1).batches(epoch))
+    assert pairs(batches) == steps(lists)
+    for batch in batches:
+        assert batch.positions == len(batch.targets) == len(batch.history) == int(batch.lengths.sum())
+        assert int(batch.lengths.min()) >= 1
+        assert int(batch.lengths.max()) <= length
+        assert len(batch.lengths) <= size
+
+
+def test_a_row_is_a_piece_of_its_sequence_in_order() -> None:
+    batches = BatchPlan(Ragged.of([list(range(23))]), max_length=5, batch_size=9, seed=0).batches(3)
+    (batch,) = batches
+    for history, target in zip(
+        batch.history.split(batch.lengths.tolist()), batch.targets.split(batch.lengths.tolist()), strict=True
+    ):
+        assert (history.diff() == 1).all()
+        assert (target == history + 1).all()
+
+
+def test_long_sequences_are_cut_at_another_place_each_epoch() -> None:
+    plan = BatchPlan(Ragged.of([list(range(100))]), max_length=7, batch_size=99, seed=0)
+    starts = {int(next(plan.batches(epoch)).lengths[0]) for epoch in range(20)}
+    assert len(starts) > 1
+
+
+def test_ranks_share_the_global_batches() -> None:
+    rng = np.random.default_rng(0)
+    plan = BatchPlan(Ragged.of([rng.integers(0, 50, n) for n in rng.integers(2, 30, 70)]), 8, batch_size=16, seed=5)
+    one = list(plan.batches(2))
+    two = [list(plan.batches(2, rank=rank, world=2)) for rank in range(2)]
+    for whole, left, right in zip(one, *two, strict=True):
+        assert pairs([whole]) == pairs([left, right])
+        assert whole.positions == left.positions == right.positions
+        assert whole.number == left.number == right.number
+
+
+def test_epochs_and_seeds_differ_and_repeat() -> None:
+    data = Ragged.of([[i, i + 1] for i in range(40)])
+
+    def order(seed: int, epoch: int) -> torch.Tensor:
+        return torch.cat([b.history for b in BatchPlan(data, 8, batch_size=7, seed=seed).batches(epoch)])
+
+    assert (order(1, 0) == order(1, 0)).all()
+    assert (order(1, 0) != order(1, 1)).any()
+    assert (order(1, 0) != order(2, 0)).any()
+
+
+def test_shuffled_order_keeps_the_company() -> None:
+    lists = [list(range(10)), list(range(20, 30))]
+    plan = BatchPlan(Ragged.of(lists), max_length=20, batch_size=2, seed=0, shuffle_order=1.0)
+    (batch,) = plan.batches(0)
+    history = batch.history.split(batch.lengths.tolist())
+    assert pairs([batch]) != steps(lists)
+    for part in history:
+        assert len({int(i) // 20 for i in part}) == 1
+        assert len(set(part.tolist())) == 9
+
+
+def test_an_empty_split_is_refused() -> None:
+    with pytest.raises(InputError, match="training split is empty"):
+        BatchPlan(Ragged.of([[1], []]), 5, batch_size=2, seed=0)
+
+
+def test_fewer_rows_than_processes_are_refused() -> None:
+    plan = BatchPlan(Ragged.of([[1, 2]]), 5, batch_size=2, seed=0)
+    with pytest.raises(InputError, match=r"batch of 1 rows cannot feed 2 processes"):
+        list(plan.batches(0, rank=0, world=2))

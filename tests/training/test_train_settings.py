@@ -1,0 +1,48 @@
+"""Illegal combinations are refused when the settings are built, with the field at fault."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recsys.errors import InputError
+from training.settings import PRESETS, TrainSettings
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ({"mode": "sharded", "table_optimizer": "adam", "device": "cpu"}, "fused adam runs on cuda only"),
+        ({"table_optimizer": "rowwise_adagrad"}, "table_optimizer: only with mode = 'sharded'"),
+        ({"sharding": "row_wise"}, "sharding: only with mode = 'sharded'"),
+        ({"dim": 64, "heads": 3}, "3 heads do not divide dim 64"),
+        ({"seeds": [1, 1]}, "a seed stands twice"),
+        ({"seeds": []}, "train.seeds"),
+        ({"loss": "hinge"}, "train.loss"),
+        ({"learning_rate": 0}, "train.learning_rate"),
+        ({"dropout": 1.0}, "train.dropout"),
+        ({"epoch": 3}, "train.epoch"),
+        ({"mode": "data_parallel"}, "train.mode"),
+    ],
+)
+def test_refused(workspace: Path, given: dict[str, Any], fault: str) -> None:
+    with pytest.raises(InputError, match=fault):
+        TrainSettings.load(**given)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_are_legal(workspace: Path, preset: str) -> None:
+    TrainSettings.load(**PRESETS[preset])
+
+
+def test_the_file_is_read(workspace: Path) -> None:
+    (workspace.parent / "segue.toml").write_text(
+        '[train]\nmode = "sharded"\nsharding = "column_wise"\ndevice = "cpu"\n'
+    )
+    assert TrainSettings.load().sharding == "column_wise"
+
+
+def test_every_field_says_what_it_is() -> None:
+    assert [name for name, field in TrainSettings.model_fields.items() if not field.description] == []
