@@ -7,7 +7,9 @@ To add one: a Baseline subclass in a file of its own, a row in BASELINES, its li
 from __future__ import annotations
 
 from recsys.baselines.base import Baseline
+from recsys.baselines.factorization import ALS, BPR
 from recsys.baselines.item_knn import ItemKNN, SequentialRules
+from recsys.baselines.mix import Mix
 from recsys.baselines.popularity import DecayedPopularity, Popularity
 from recsys.baselines.session_knn import SessionKNN
 
@@ -19,5 +21,8 @@ BASELINES: dict[str, type[Baseline]] = {
         ItemKNN,
         SequentialRules,
         SessionKNN,
+        ALS,
+        BPR,
+        Mix,
     )
 }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -11,12 +12,19 @@ from rich.progress import track
 
 from recsys.baselines import BASELINES
 from recsys.baselines.base import Baseline, start_days
+from recsys.baselines.mix import MEMBERS, Mix
+from recsys.baselines.rehearsal import Rehearsal, states
 from recsys.dataset import Queries, Sequences
-from recsys.errors import InputError
 from recsys.scoring.base import Scorer
 
 Metric = Callable[[Scorer, Queries], float]
 """The figure of a scorer on queries, a mean over them; higher is better."""
+
+
+SHARES = (0.1, 0.3, 0.6, 1.0)
+"""Weights that the search for a mix tries for each member, beside leaving it out."""
+REPEATS = (0.5, 0.1, 0.0)
+"""Factors on repeats that are tried where the ranking keeps the history."""
 
 
 @dataclass(frozen=True)
@@ -30,39 +38,86 @@ class Tuned:
 
 
 def tune(
-    cls: type[Baseline], train: Sequences, valid: Queries, metric: Metric, *, live: Sequences | None = None
+    cls: type[Baseline],
+    train: Sequences,
+    valid: Queries,
+    metric: Metric,
+    *,
+    live: Sequences | None = None,
+    members: Mapping[str, Baseline] | None = None,
 ) -> Tuned:
     """Fit each candidate of ``cls.grid()`` on ``train`` and keep the one with the highest ``metric`` on ``valid``.
 
     Ties go to the earlier candidate. With ``live`` (all sequences up to the end of validation) a candidate is judged
-    in the live protocol: each day's queries by the state known up to the day before. Deterministic: seeds are fields
-    of the candidates. Raises InputError where the baseline needs time and the data have none.
+    in the live protocol: each day's queries by the state known up to the day before. For Mix, ``members`` are tuned
+    baselines by name; they are tuned here where none are given. Deterministic: seeds are fields of the candidates.
+    Raises InputError where the baseline needs time and the data have none.
     """
+    if cls is Mix:
+        if members is None:
+            members = {
+                name: tune(member, train, valid, metric, live=live).baseline
+                for name, member in _fitting(MEMBERS, train)
+            }
+        return _tune_mix({name: m for name, m in members.items() if name in MEMBERS}, train, valid, metric, live)
     if cls.needs_time:
         start_days(train, cls.name)
-    candidates = [c for c in cls.grid() if train.starts is not None or not c.timed]
-    trials: list[tuple[Baseline, Scorer, float]] = []
-    for candidate in track(candidates, description=f"tuning {cls.name}"):
-        scorer = candidate.fit(train)
-        score = metric(scorer, valid) if live is None else live_score(candidate, live, valid, metric)
-        trials.append((candidate, scorer, score))
-    baseline, scorer, score = max(trials, key=lambda trial: trial[2])
-    table = pl.DataFrame({"config": [t[0].model_dump_json() for t in trials], "score": [t[2] for t in trials]})
-    return Tuned(baseline, scorer, score, table)
-
-
-def live_score(baseline: Baseline, history: Sequences, queries: Queries, metric: Metric) -> float:
-    """Mean of ``metric`` over the queries, each judged by the scorer of its own day."""
-    if queries.days is None:
-        raise InputError("the live protocol needs the day of each query, and this data set has no time")
-    total = 0.0
-    for day, scorer in baseline.live(history, queries.days):
-        today = queries.take(np.flatnonzero(queries.days == day))
-        total += len(today) * metric(scorer, today)
-    return total / len(queries)
+    candidates = [candidate for candidate in cls.grid() if train.starts is not None or not candidate.timed]
+    scores = [
+        sum(len(part) * metric(scorer, part) for scorer, part in states(candidate, train, valid, live)) / len(valid)
+        for candidate in track(candidates, description=f"tuning {cls.name}")
+    ]
+    best = int(np.argmax(scores))
+    return Tuned(candidates[best], candidates[best].fit(train), scores[best], _table(candidates, scores))
 
 
 def tune_all(train: Sequences, valid: Queries, metric: Metric, *, live: Sequences | None = None) -> dict[str, Tuned]:
-    """Tune every baseline of BASELINES that the data allow, by name; those that need time are left out without it."""
-    fitting = [cls for cls in BASELINES.values() if train.starts is not None or not cls.needs_time]
-    return {cls.name: tune(cls, train, valid, metric, live=live) for cls in fitting}
+    """Tune every baseline that the data allow, by name, and last a mix of the tuned ones."""
+    tuned: dict[str, Tuned] = {}
+    for name, cls in _fitting(BASELINES, train):
+        members = {n: t.baseline for n, t in tuned.items()} if cls is Mix else None
+        tuned[name] = tune(cls, train, valid, metric, live=live, members=members)
+    return tuned
+
+
+def _fitting(table: Mapping[str, type[Baseline]], train: Sequences) -> list[tuple[str, type[Baseline]]]:
+    return [(name, cls) for name, cls in table.items() if train.starts is not None or not cls.needs_time]
+
+
+def _tune_mix(
+    members: dict[str, Baseline], train: Sequences, valid: Queries, metric: Metric, live: Sequences | None
+) -> Tuned:
+    """Coordinate search, for votes by score and by rank: from the best member, one weight at a time, twice round.
+
+    Then the factor on repeats, where the ranking keeps the history. A change stays only where it helps.
+    """
+    rehearsal = Rehearsal.of(members, train, valid, live, Mix.model_fields["depth"].default)
+    trials: dict[str, tuple[Mix, float]] = {}
+
+    def attempt(weights: dict[str, float], **settings: Any) -> tuple[Mix, float]:
+        mix = Mix(members={name: members[name] for name in weights}, weights=weights, **settings)
+        key = mix.model_dump_json()
+        if key not in trials:
+            trials[key] = mix, rehearsal.score(mix, metric)
+        return trials[key]
+
+    def better(*options: tuple[Mix, float]) -> tuple[Mix, float]:
+        return max(options, key=lambda trial: trial[1])
+
+    best = better(*(attempt({name: 1.0}) for name in members))
+    start = best[0].weights
+    steps = [(votes, name) for votes in ("score", "rank") for name in [*members, *members]]
+    found = {"score": best, "rank": attempt(start, votes="rank")}
+    for votes, name in track(steps, description="weighing the mix"):
+        others = {n: w for n, w in found[votes][0].weights.items() if n != name}
+        options = [{**others, name: share} for share in SHARES] + [others] * bool(others)
+        found[votes] = better(found[votes], *(attempt(weights, votes=votes) for weights in options))
+    best = better(*found.values())
+    if not valid.mask_history:
+        chosen = best[0]
+        best = better(best, *(attempt(chosen.weights, votes=chosen.votes, repeats=factor) for factor in REPEATS))
+    return Tuned(best[0], best[0].fit(train), best[1], _table(*zip(*trials.values(), strict=True)))
+
+
+def _table(candidates: Sequence[Baseline], scores: Sequence[float]) -> pl.DataFrame:
+    return pl.DataFrame({"config": [c.model_dump_json() for c in candidates], "score": list(scores)})
