@@ -21,7 +21,8 @@ from segue.v1 import recommendation_pb2 as pb
 from segue.v1.recommendation_pb2_grpc import RecommendationServiceStub
 from segue.v1.track_pb2 import TrackName, TrackReference
 
-# Every method only reads, so that asking again is safe.
+# Every method only reads, so that asking again is safe. A server that stops refuses new calls with UNAVAILABLE, and
+# cancels those that it has received but not yet begun.
 SERVICE_CONFIG = {
     "methodConfig": [
         {
@@ -31,7 +32,7 @@ SERVICE_CONFIG = {
                 "initialBackoff": "0.1s",
                 "maxBackoff": "1s",
                 "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
+                "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
             },
         }
     ]
@@ -64,8 +65,8 @@ def violations(error: grpc.RpcError) -> list[tuple[str, str]]:
 class Client:
     """One channel to one server; safe to share among threads. Every method raises grpc.RpcError.
 
-    ``timeout_s`` is the deadline of each call; ``credentials`` make the channel TLS. A call that finds the server
-    away (UNAVAILABLE) is tried up to three times within its deadline.
+    ``timeout_s`` is the deadline of each call; ``credentials`` make the channel TLS. A call that finds the server away
+    or stopping is tried up to three times within its deadline.
     """
 
     def __init__(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
@@ -57,6 +58,7 @@ class Server:
         return port
 
     def drain(self) -> None:
-        """Say NOT_SERVING, refuse new requests, and let the running ones end within `drain_s`."""
+        """Say NOT_SERVING for `lame_duck_s`, then refuse new requests and let the running ones end within `drain_s`."""
         self._health.enter_graceful_shutdown()
+        time.sleep(self._settings.lame_duck_s)
         self._grpc.stop(self._settings.drain_s).wait()

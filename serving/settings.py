@@ -22,7 +22,10 @@ class ServeSettings(Settings, table="serve"):
     """Largest request. A larger one gets RESOURCE_EXHAUSTED."""
     watch_s: float = Field(default=1.0, gt=0)
     """Seconds between two looks at champion.json."""
+    lame_duck_s: float = Field(default=0.5, ge=0)
+    """Seconds after SIGTERM in which health says NOT_SERVING and requests are still answered, so that a load balancer
+    looks elsewhere in time: set it above the balancer's health interval."""
     drain_s: float = Field(default=20.0, ge=0)
-    """Seconds that running requests may take after SIGTERM."""
+    """Seconds that running requests may take after that."""
     history_length: int = Field(default=50, ge=1, le=500)
     """How many of a listener's latest tracks the server knows from the data set."""

@@ -67,7 +67,7 @@ def serve(
         if address_file is not None:
             write_bytes(address_file, f"{address}\n".encode())
         ended.wait()
-        typer.echo("draining: no new requests, the running ones end")
+        typer.echo("draining: health says NOT_SERVING, running requests end")
         server.drain()
 
 

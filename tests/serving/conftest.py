@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,18 +16,11 @@ from serving.server import Server
 from serving.settings import ServeSettings
 
 
-@dataclass
-class Pinned:
-    """A model to be served; a test may put another in its place."""
-
-    model: Model
-
-
 @contextmanager
 def run_server(model: Model, **settings: float) -> Iterator[str]:
     """Yields the address; drains at the end."""
     listeners = KnownListeners({"anna": ["t0", "t2", "gone"]})
-    server = Server(Pinned(model), listeners, ServeSettings.load(port=0, **settings))
+    server = Server(SimpleNamespace(model=model), listeners, ServeSettings.load(port=0, lame_duck_s=0, **settings))
     address = f"localhost:{server.start()}"
     try:
         yield address

@@ -1,0 +1,126 @@
+"""Deadlines, bounded work, and an end that loses no request."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+
+import grpc
+import numpy as np
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from recsys.ragged import Bool, Float32, Int32
+from recsys.scoring.base import Evidence
+from serving.client import Client, track
+from serving.listeners import KnownListeners
+from serving.model import Model
+from serving.server import Server
+from serving.settings import ServeSettings
+
+Serving = Callable[..., AbstractContextManager[str]]
+
+
+@dataclass
+class Held:
+    """A source that answers, with nothing, when it is let go."""
+
+    name: str = "held"
+    asked: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    let_go: threading.Event = field(default_factory=threading.Event)
+
+    def candidates(self, history: Int32, allowed: Bool, k: int) -> tuple[Int32, Float32]:
+        self.asked.release()
+        self.let_go.wait(30)
+        return np.zeros(0, np.int32), np.zeros(0, np.float32)
+
+    def evidence(self, history: Int32, item: int) -> Evidence | None:
+        return None
+
+
+def held_before(model: Model, *sources: object) -> Model:
+    return replace(model, sources={**model.sources, "playlist": [*sources, *model.sources["playlist"]]})
+
+
+def test_a_passed_deadline_ends_the_work(model: Model, serving: Serving) -> None:
+    first, second = Held(), Held()
+    with serving(held_before(model, first, second)) as address, Client(address, timeout_s=0.3) as client:
+        with pytest.raises(grpc.RpcError) as caught:
+            client.continue_playlist([track("t0")])
+        assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+        time.sleep(0.3)  # the server's clock may be a little behind the client's
+        first.let_go.set()
+        second.let_go.set()
+    assert first.asked.acquire(timeout=5)
+    assert not second.asked.acquire(blocking=False)
+
+
+def test_more_than_the_server_takes_is_refused_at_once(model: Model, serving: Serving) -> None:
+    held = Held()
+    with serving(held_before(model, held), max_concurrent=1) as address, Client(address, timeout_s=30) as client:
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(client.continue_playlist, [track("t0")])
+            assert held.asked.acquire(timeout=10)
+            with pytest.raises(grpc.RpcError) as caught:
+                client.recommend("anna")
+            held.let_go.set()
+            assert running.result().tracks
+        assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_a_request_that_is_too_large_is_refused(model: Model, serving: Serving) -> None:
+    with serving(model, max_message_bytes=2048) as address, Client(address) as client:
+        with pytest.raises(grpc.RpcError) as caught:
+            client.continue_playlist([track("x" * 500)] * 10)
+        assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert client.continue_playlist([track("t0")]).tracks
+
+
+def test_a_fault_of_a_source_is_internal_and_the_server_lives_on(model: Model, serving: Serving) -> None:
+    class Broken(Held):
+        def candidates(self, history: Int32, allowed: Bool, k: int) -> tuple[Int32, Float32]:
+            raise ZeroDivisionError("secret")
+
+    with serving(held_before(model, Broken())) as address, Client(address) as client:
+        with pytest.raises(grpc.RpcError) as caught:
+            client.continue_playlist([track("t0")], request_id="r-1")
+        assert caught.value.code() == grpc.StatusCode.INTERNAL
+        assert "r-1" in caught.value.details()
+        assert "secret" not in caught.value.details()
+        assert client.recommend("anna").tracks
+
+
+def test_draining_lets_running_requests_end_and_refuses_new_ones(model: Model) -> None:
+    held = Held()
+    now = SimpleNamespace(model=held_before(model, held))
+    server = Server(now, KnownListeners({}), ServeSettings.load(port=0, lame_duck_s=0, drain_s=30))
+    with ThreadPoolExecutor(2) as pool, Client(f"localhost:{server.start()}", timeout_s=30) as client:
+        running = pool.submit(client.continue_playlist, [track("t0")])
+        assert held.asked.acquire(timeout=10)
+        draining = pool.submit(server.drain)
+        with pytest.raises(grpc.RpcError) as caught:
+            while True:  # until the drain has begun
+                client.recommend("anna")
+        assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+        assert not draining.done()
+        held.let_go.set()
+        assert running.result(timeout=10).tracks
+        draining.result(timeout=10)
+
+
+def test_a_lame_duck_still_answers_and_says_that_it_goes(model: Model) -> None:
+    settings = ServeSettings.load(port=0, lame_duck_s=1.0)
+    server = Server(SimpleNamespace(model=model), KnownListeners({}), settings)
+    address = f"localhost:{server.start()}"
+    with ThreadPoolExecutor(1) as pool, grpc.insecure_channel(address) as channel, Client(address) as client:
+        stub = health_pb2_grpc.HealthStub(channel)
+        draining = pool.submit(server.drain)
+        while stub.Check(health_pb2.HealthCheckRequest()).status == health_pb2.HealthCheckResponse.SERVING:
+            time.sleep(0.01)
+        assert client.continue_playlist([track("t0")]).tracks
+        draining.result(timeout=10)
