@@ -27,7 +27,7 @@ from recsys.names import name_key
 from recsys.schema import ACTIONS, ITEM_TYPES, TABLES
 
 ENUMERATIONS = {"action": ACTIONS, "item_type": ITEM_TYPES, "subject_type": ITEM_TYPES}
-NOT_NEGATIVE = {"duration_ms", "ms_played", "position", "followers"}
+NOT_NEGATIVE = {"duration_ms", "ms_played", "position", "followers", "weight"}
 TRACK_REFERENCES = {"track_id": None, "item_id": "item_type", "subject_id": "subject_type"}
 """Columns that name a track: always, or where another column says so."""
 DERIVED = {"event_id", "artist_id", "name_key"}

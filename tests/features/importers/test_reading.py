@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from features.importers.reading import read_delimited, read_lines, read_plain
+from recsys.errors import InputError
+
+CELLS = st.text(st.sampled_from('ab,"\n é♫'), max_size=6)
+
+
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.lists(st.tuples(CELLS, CELLS, CELLS), max_size=20), batch=st.integers(1, 7))
+def test_delimited_reads_what_csv_wrote(rows: list[tuple[str, str, str]], batch: int, tmp_path: Path) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([("a", "b", "c"), *rows])
+    path = tmp_path / "t.csv"
+    path.write_text(text.getvalue(), encoding="utf-8", newline="")
+
+    frames = list(read_delimited(path, ["a", "b", "c"], batch_rows=batch))
+
+    read = [row for frame in frames for row in frame.select("a", "b", "c").rows()]
+    assert read == [tuple(cell if cell.strip() else None for cell in row) for row in rows]
+    lines = path.read_bytes().decode().split("\n")
+    for frame in frames:
+        for line, row in frame.select("_line", "_row").iter_rows():
+            assert lines[line - 1] == row.split("\n")[0]
+
+
+def test_lines_count_through_quoted_line_ends(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(b'\xef\xbb\xbfa,b\r\n1,"x\r\n\r\ny"\r\n\r\n2,z\r\n3\r\n')
+    rows = pl.concat(read_delimited(path, ["a", "b"], batch_rows=2))
+    assert rows.select("a", "b", "_line", "_reason").rows() == [
+        ("1", "x\r\n\r\ny", 2, None),
+        ("2", "z", 6, None),
+        ("3", None, 7, "1 fields, not 2"),
+    ]
+
+
+def test_a_quote_that_stays_open_names_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text('a\nfine\n"open\n' + "x" * 200_000)
+    with pytest.raises(InputError, match=r"t\.csv:3: .*never be closed"):
+        list(read_delimited(path))
+
+
+def test_another_header_is_no_file_of_this_format(tmp_path: Path) -> None:
+    path = tmp_path / "t.tsv"
+    path.write_text("x\ty\n1\t2\n")
+    for reader in (read_plain(path, ["a", "b"]), read_delimited(path, ["a", "b"], separator="\t")):
+        with pytest.raises(InputError, match=r"t\.tsv:1: the first line must be 'a\\tb'"):
+            list(reader)
+
+
+def test_plain_keeps_quotes_and_inner_carriage_returns(tmp_path: Path) -> None:
+    path = tmp_path / "t.tsv"
+    path.write_bytes(b'"a"\tb\rc\r\n\nd\te\tf\n')
+    rows = pl.concat(read_plain(path, ["x", "y"], header=False))
+    assert rows.select("x", "y", "_line", "_reason").rows() == [
+        ('"a"', "b\rc", 1, None),
+        ("d", "e", 3, "3 fields, not 2"),
+    ]
+
+
+def test_unknown_bytes_become_the_replacement_character(tmp_path: Path) -> None:
+    path = tmp_path / "t.txt"
+    path.write_bytes(b"m\xfasica\n")
+    assert pl.concat(read_lines(path))["_row"].to_list() == ["m\ufffdsica"]
+    assert pl.concat(read_lines(path, encoding="latin-1"))["_row"].to_list() == ["música"]
