@@ -71,6 +71,7 @@ class Engine:
         self.parallel.model.train()
         total = positions = 0.0
         for batch in self.plan.batches(epoch, rank=self.group.rank, world=self.group.world):
+            self.parallel.set_rates(self._factor(batch.progress))
             inputs, targets, ids = batch.inputs(self.loss, self.group.device)
             states, vectors = self.parallel.model(inputs)
             local = self.loss(states, vectors, targets, ids)
@@ -80,7 +81,7 @@ class Engine:
                     f"the loss is {mean} in epoch {epoch + 1}; lower train.learning_rate "
                     f"(it is {self.settings.learning_rate:g}) or train.scale"
                 )
-            self.parallel.update(local * (self.group.world / batch.positions), self._factor(batch.progress))
+            self.parallel.update(local * (self.group.world / batch.positions))
             total, positions = total + mean * batch.positions, positions + batch.positions
             on_batch(batch.progress, mean)
         return total / positions

@@ -37,8 +37,13 @@ class Parallel(Protocol):
     core: SASRec
     """The model without its wrapping. Under a sharded table every process must call it at once."""
 
-    def update(self, loss: torch.Tensor, factor: float) -> None:
-        """One step down the gradient of ``loss``, at ``factor`` times the learning rates of the settings."""
+    def set_rates(self, factor: float) -> None:
+        """``factor`` times the learning rates of the settings. Comes before the forward pass: fused optimizers read
+        their rate there."""
+        ...
+
+    def update(self, loss: torch.Tensor) -> None:
+        """One step down the gradient of ``loss``."""
         ...
 
     def state(self) -> dict[str, Any]:
@@ -71,8 +76,10 @@ class Replicated:
         )
         self._rates = [g["lr"] for g in self._optimizer.param_groups]
 
-    def update(self, loss: torch.Tensor, factor: float) -> None:
+    def set_rates(self, factor: float) -> None:
         _set_rates(self._optimizer, self._rates, factor)
+
+    def update(self, loss: torch.Tensor) -> None:
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self._optimizer.step()
@@ -121,11 +128,13 @@ class Sharded:
         )
         self._rates, self._table_rates = [settings.learning_rate], [table_rate] * len(self._fused.param_groups)
 
-    def update(self, loss: torch.Tensor, factor: float) -> None:
+    def set_rates(self, factor: float) -> None:
         _set_rates(self._optimizer, self._rates, factor)
         # The fused optimizer updates in the backward pass; its step only takes over the learning rate.
         _set_rates(self._fused, self._table_rates, factor)
         self._fused.step()
+
+    def update(self, loss: torch.Tensor) -> None:
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self._optimizer.step()
@@ -139,7 +148,7 @@ class Sharded:
         return {"weights": weights, "optimizer": self._fused.state_dict()["state"]}
 
     def load(self, state: dict[str, Any]) -> None:
-        self.core.load_state_dict(state["model"], strict=False)
+        self.core.load_state_dict(state["model"] | self.tables()["weights"])
         self._optimizer.load_state_dict(state["optimizer"])
 
 
