@@ -15,7 +15,7 @@ from recsys.baselines.base import Days, cuts, oldest_first, worth
 from recsys.dataset import Sequences
 from recsys.ragged import Float32, Float64, Int64
 from recsys.scoring.neighbours import StoredNeighbours
-from recsys.scoring.postings import Postings, distinct, ranges
+from recsys.scoring.postings import Postings, distinct, falloff, ranges
 
 PAIRS_AT_ONCE = 1 << 22
 """Bounds the memory of one step of counting, at some 50 bytes a pair."""
@@ -97,22 +97,32 @@ class CountedNeighbours:
         apart = partner - np.repeat(places, size)
         others = apart != 0
         row, partner, apart = np.repeat(owner, size)[others], partner[others], apart[others]
-        weight = self.weights[self.postings.rows[partner]] * np.abs(apart) ** -self.rule.distance
-        weight[apart < 0] *= self.rule.backward
+        weight = self.weights[self.postings.rows[partner]]
+        weight *= falloff(int(size.max(initial=1)), self.rule.distance, self.rule.backward)[apart]
         cells, shape = (row, self.postings.sequences.values[partner]), (len(items), self.n_items)
         strength = sparse.csr_array((weight, cells), shape=shape)
         counts = sparse.csr_array((np.ones(len(row), np.int32), cells), shape=shape)
         rows, columns = np.repeat(np.arange(len(items)), np.diff(strength.indptr)), strength.indices
-        norm = self.mass[items[rows]] ** (1 - self.rule.balance) * self.mass[columns] ** self.rule.balance
-        similarity = strength.data / (norm + self.rule.shrinkage)
-        order = np.lexsort((columns, -similarity, rows))
-        rank = np.arange(len(order)) - strength.indptr[rows]
-        kept = np.sort(order[rank < self.rule.neighbours])
+        own, other = self.mass[items] ** (1 - self.rule.balance), self.mass**self.rule.balance
+        similarity = strength.data / (own[rows] * other[columns] + self.rule.shrinkage)
+        kept = _strongest(similarity, strength.indptr, self.rule.neighbours)
         indptr = np.concatenate(([0], np.cumsum(np.bincount(rows[kept], minlength=len(items)))))
         return (
             sparse.csr_array((similarity[kept].astype(np.float32), columns[kept], indptr), shape=shape),
             sparse.csr_array((counts.data[kept], columns[kept], indptr), shape=shape),
         )
+
+
+def _strongest(values: Float64, indptr: Int64, k: int) -> Int64:
+    """Where the k greatest values of each CSR row lie, in order of place; of equal ones the first."""
+    lengths = np.diff(indptr)
+    rows = np.repeat(np.arange(len(lengths)), lengths)
+    full = np.flatnonzero(lengths[rows] > k)
+    order = full[np.lexsort((-values[full], rows[full]))]
+    starts = np.cumsum(np.where(lengths > k, lengths, 0)) - np.where(lengths > k, lengths, 0)
+    keep = np.ones(len(values), dtype=np.bool_)
+    keep[order[np.arange(len(order)) - starts[rows[order]] >= k]] = False
+    return np.flatnonzero(keep)
 
 
 def _empty(n_items: int) -> tuple[sparse.csr_array, sparse.csr_array]:

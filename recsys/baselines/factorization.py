@@ -61,8 +61,8 @@ class BPR(_Factorization):
 
     name: ClassVar[str] = "bpr"
 
-    iterations: int = Field(default=100, ge=1)
-    learning_rate: float = Field(default=0.05, gt=0)
+    iterations: int = Field(default=50, ge=1)
+    learning_rate: float = Field(default=0.2, gt=0)
 
     def fit(self, train: Sequences, as_of: np.datetime64 | None = None) -> Factors:
         from implicit.cpu.bpr import BayesianPersonalizedRanking
@@ -85,7 +85,7 @@ class BPR(_Factorization):
 
     @classmethod
     def grid(cls) -> list[Self]:
-        return [cls(), cls(recency=0.5)]
+        return [cls()]
 
 
 def _matrix(train: Sequences) -> sparse.csr_matrix:

@@ -54,6 +54,16 @@ class Mix(Baseline):
             raise ValueError("a mix needs a weight above 0 for each of its members")
         return self
 
+    @classmethod
+    def of(cls, *members: tuple[Baseline, float], **settings: Any) -> Self:
+        """From members with their weights.
+
+        >>> Mix.of((ItemKNN(), 1.0), (Popularity(), 0.1), votes="rank").weights
+        {'item-knn': 1.0, 'popularity': 0.1}
+        """
+        configs = {member.name: member for member, _ in members}
+        return cls(members=configs, weights={member.name: weight for member, weight in members}, **settings)
+
     @property
     def timed(self) -> bool:
         return any(member.timed for member in self.members.values())
@@ -64,8 +74,7 @@ class Mix(Baseline):
     @classmethod
     def grid(cls) -> list[Self]:
         """Where the search for weights starts: tuning puts tuned members in."""
-        members: dict[str, Baseline] = {member.name: member() for member in MEMBERS.values()}
-        return [cls(members=members, weights=dict.fromkeys(members, 1.0))]
+        return [cls.of(*((member(), 1.0) for member in MEMBERS.values()))]
 
     def live(self, history: Sequences, days: Days) -> Iterator[tuple[np.datetime64, scoring.Mix]]:
         states = [member.live(history, days) for member in self.members.values()]

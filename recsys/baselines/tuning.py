@@ -95,7 +95,7 @@ def _tune_mix(
     trials: dict[str, tuple[Mix, float]] = {}
 
     def attempt(weights: dict[str, float], **settings: Any) -> tuple[Mix, float]:
-        mix = Mix(members={name: members[name] for name in weights}, weights=weights, **settings)
+        mix = Mix.of(*((members[name], weight) for name, weight in weights.items()), **settings)
         key = mix.model_dump_json()
         if key not in trials:
             trials[key] = mix, rehearsal.score(mix, metric)

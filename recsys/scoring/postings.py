@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from recsys.ragged import Int32, Int64, Ragged
+from recsys.ragged import Float64, Int32, Int64, Ragged
 
 
 def ranges(starts: npt.ArrayLike, lengths: npt.ArrayLike) -> Int64:
@@ -63,6 +63,18 @@ class Postings:
         asked = np.asarray(items, dtype=np.int64)
         sizes = self.counts[asked]
         return np.repeat(np.arange(len(asked)), sizes), self.places[ranges(self.first[asked], sizes)]
+
+
+def falloff(reach: int, distance: float, backward: float) -> Float64:
+    """What an item d places away counts, to be indexed by d itself in -reach..reach: |d| ** -distance, 1 for d = 0.
+
+    Times ``backward`` for d below 0.
+
+    >>> falloff(2, distance=1.0, backward=0.5)[[0, 1, 2, -2, -1]].tolist()
+    [1.0, 1.0, 0.5, 0.25, 0.5]
+    """
+    ahead = np.maximum(np.arange(reach + 1), 1.0) ** -distance
+    return np.concatenate((ahead, backward * ahead[:0:-1]))
 
 
 def distinct(sequences: Ragged) -> Ragged:

@@ -18,7 +18,7 @@ from recsys.files import read_json, write_json
 from recsys.ragged import Float32, Float64, Int32, Int64, Ragged
 from recsys.scoring.base import Evidence
 from recsys.scoring.neighbours import history_weights
-from recsys.scoring.postings import Postings, ranges
+from recsys.scoring.postings import Postings, falloff, ranges
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,7 @@ class SequenceNeighbours:
         place = ranges(offsets[sequence], size)
         apart = place - np.repeat(match, size)
         votes = np.repeat(similarity**self.matching.amplify, size)
-        votes *= np.maximum(np.abs(apart), 1.0) ** -self.matching.distance
-        votes[apart < 0] *= self.matching.backward
+        votes *= falloff(int(size.max(initial=1)), self.matching.distance, self.matching.backward)[apart]
         cells = (np.repeat(query, size), self.postings.sequences.values[place])
         shape = (len(histories), self.n_items)
         dense: Float32 = sparse.coo_array((votes.astype(np.float32), cells), shape).toarray()

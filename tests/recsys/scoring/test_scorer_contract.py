@@ -1,0 +1,129 @@
+"""What every scorer keeps to. A new one joins with a row in SCORERS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recsys.baselines import ALS, BPR, DecayedPopularity, ItemKNN, Mix, Popularity, SequentialRules, SessionKNN
+from recsys.dataset import Sequences
+from recsys.ragged import Ragged
+from recsys.scoring import registry
+from recsys.scoring.base import Scorer, rank
+
+N = 20
+
+SCORERS: dict[str, Callable[[Sequences], Scorer]] = {
+    "popularity": Popularity().fit,
+    "popularity, decayed": DecayedPopularity(half_life_days=2).fit,
+    "item neighbours": ItemKNN(recency=0.0).fit,
+    "item neighbours, timed": ItemKNN(recency=1.0, half_life_days=3, shrinkage=1.0, neighbours=30).fit,
+    "item neighbours, rules": SequentialRules(window=30).fit,
+    "sequence neighbours": SessionKNN().fit,
+    "sequence neighbours, ordered": SessionKNN(recency=0.5, distance=0.5, backward=0.5, half_life_days=5).fit,
+    "factors, least squares": ALS(factors=2).fit,
+    "factors, mean": BPR(factors=8, iterations=100).fit,
+    "mix by score": Mix.of((ItemKNN(), 1.0), (ALS(factors=2), 0.5), (Popularity(), 0.1)).fit,
+    "mix by rank": Mix.of((ItemKNN(), 1.0), (SequentialRules(), 0.5), (Popularity(), 0.1), votes="rank").fit,
+}
+BLIND = {"popularity", "popularity, decayed"}
+"""They give every history the same ranking."""
+UNORDERED = {"item neighbours", "sequence neighbours", "factors, least squares", "factors, mean", *BLIND}
+"""They score a history as a set."""
+
+
+def checkerboard() -> Sequences:
+    """Sequence i holds the items of i's parity, all but i, from a place of its own on: whoever knows it misses i."""
+    rows = [[j % N for j in range(7 * i, 7 * i + N) if j % N != i and (j - i) % 2 == 0] for i in range(N)]
+    days = np.datetime64("2024-01-01") + np.arange(N) // 2
+    return Sequences(Ragged.of(rows), np.arange(N), days.astype("datetime64[us]"), N)
+
+
+@pytest.fixture(scope="module", params=SCORERS)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def scorer(name: str) -> Scorer:
+    return SCORERS[name](checkerboard())
+
+
+def test_completes_the_checkerboard(name: str, scorer: Scorer) -> None:
+    if name in BLIND:
+        pytest.skip("the same for every history")
+    histories = checkerboard().items
+    ((_, items, _),) = rank(scorer, histories, 1, mask_history=True)
+    assert items[:, 0].tolist() == list(range(N))
+
+
+def test_scores_the_whole_catalogue_finitely(scorer: Scorer) -> None:
+    scores = scorer.scores(checkerboard().items)
+    assert scores.shape == (N, N) == (N, scorer.n_items)
+    assert scores.dtype == np.float32
+    assert np.isfinite(scores).all()
+
+
+def test_a_batch_scores_as_one_by_one(scorer: Scorer) -> None:
+    histories = Ragged.of([[3, 5, 7], [], [4], list(range(N)), [-1, 2]])
+    single = [scorer.scores(histories.take([row]))[0] for row in range(len(histories))]
+    np.testing.assert_allclose(scorer.scores(histories), np.stack(single), rtol=1e-4, atol=1e-5)
+
+
+def test_an_empty_batch_is_allowed(scorer: Scorer) -> None:
+    assert scorer.scores(Ragged.of([])).shape == (0, N)
+
+
+def test_an_empty_history_is_allowed(name: str, scorer: Scorer) -> None:
+    scores = scorer.scores(Ragged.of([[]]))
+    assert np.isfinite(scores).all()
+    assert (scores > 0).any() == (name in BLIND or name.startswith("mix"))
+
+
+def test_unknown_items_are_ignored(scorer: Scorer) -> None:
+    unknown, plain = scorer.scores(Ragged.of([[-1, 3, -1, 5, -1]])), scorer.scores(Ragged.of([[3, 5]]))
+    np.testing.assert_array_equal(unknown, plain)
+
+
+def test_the_order_of_a_history_matters_only_where_it_is_said_to(name: str, scorer: Scorer) -> None:
+    forth, back = scorer.scores(Ragged.of([[3, 8, 12, 5]])), scorer.scores(Ragged.of([[5, 12, 8, 3]]))
+    if name in UNORDERED:
+        np.testing.assert_allclose(forth, back, rtol=1e-4, atol=1e-6)
+    else:
+        assert (forth != back).any()
+
+
+def test_saved_and_loaded_it_scores_bit_for_bit_the_same(scorer: Scorer, tmp_path: Path) -> None:
+    scorer.save(tmp_path)
+    loaded = registry.load(scorer.kind, tmp_path)
+    histories = Ragged.of([[3, 5, 7], [], [4, -1], list(range(N))])
+    np.testing.assert_array_equal(loaded.scores(histories), scorer.scores(histories))
+    assert loaded.evidence(histories[0], 9) == scorer.evidence(histories[0], 9)
+    assert {path.suffix for path in tmp_path.rglob("*") if path.is_file()} <= {".npy", ".json"}
+
+
+def test_evidence_names_an_item_of_the_history(name: str, scorer: Scorer) -> None:
+    found = scorer.evidence(np.array([-1, 3, 5], dtype=np.int32), 7)
+    assert found is not None
+    assert found.seed is None if name in BLIND else found.seed in (3, 5)
+    together = [i for i, row in enumerate(checkerboard().items.padded(N)) if 7 in row and (found.seed in row)]
+    plays = int((checkerboard().items.values == 7).sum())
+    expected = plays if name in BLIND else 0 if name.startswith("factors") else len(together)
+    assert found.count in ((expected,) if "rules" not in name else range(1, expected + 1))
+
+
+def test_no_evidence_without_a_link(name: str, scorer: Scorer) -> None:
+    if name in BLIND or name.startswith("mix"):
+        pytest.skip("popularity speaks for every item")
+    assert scorer.evidence(np.array([-1], dtype=np.int32), 7) is None
+    if not name.startswith("factors"):
+        assert scorer.evidence(np.array([3], dtype=np.int32), 8) is None
+
+
+def test_fitted_twice_it_is_the_same(name: str, scorer: Scorer) -> None:
+    again = SCORERS[name](checkerboard())
+    histories = checkerboard().items
+    np.testing.assert_array_equal(again.scores(histories), scorer.scores(histories))
