@@ -61,7 +61,7 @@ def read_plain(
         first = next(read_lines(path, encoding=encoding, batch_rows=1), None)
         _header(path, first["_row"][0].split(separator) if first is not None else [], columns, separator)
     for lines in read_lines(path, encoding=encoding, skip=int(header), batch_rows=batch_rows):
-        rows = lines.filter(pl.col("_row") != "").with_columns(fields=pl.col("_row").str.split(separator))
+        rows = lines.with_columns(fields=pl.col("_row").str.split(separator))
         values = [pl.col("fields").list.get(i, null_on_oob=True) for i in range(len(columns))]
         yield _named(rows, columns, values, pl.col("fields").list.len())
 
@@ -74,9 +74,13 @@ def read_lines(
         numbered = islice(enumerate(file, start=1), skip, None)
         while chunk := list(islice(numbered, batch_rows)):
             numbers, lines = zip(*chunk, strict=True)
-            yield pl.DataFrame(
-                {"_file": path.name, "_line": numbers, "_row": lines, "_reason": None}, schema_overrides=PROVENANCE
-            ).with_columns(pl.col("_row").str.strip_chars_end("\r\n"))
+            yield (
+                pl.DataFrame(
+                    {"_file": path.name, "_line": numbers, "_row": lines, "_reason": None}, schema_overrides=PROVENANCE
+                )
+                .with_columns(pl.col("_row").str.strip_chars_end("\r\n"))
+                .filter(pl.col("_row") != "")
+            )
 
 
 def flagged(rows: pl.DataFrame, reasons: Mapping[str, pl.Expr | pl.Series]) -> pl.DataFrame:

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from recsys.errors import InputError
 from recsys.files import read_json
 from recsys.workspace import Workspace
 
-CONFIDENCE = {"id": 1.0, "isrc": 0.98, "name": 0.9, "new": 1.0}
-AMBIGUOUS = 0.7
-"""Confidence of a name match where more than one track on either side has that name."""
+CONFIDENCES = {"isrc": (0.98, 0.98), "name_key": (0.9, 0.7)}
+"""Of a match by this column: where one track on each side has the key, and where several have it."""
 
 _ALIAS = ("source_id", "track_id", "method", "confidence")
 
@@ -40,11 +40,14 @@ class Resolver:
 
     @classmethod
     def load(cls, workspace: Workspace, source: str, namespace: str) -> Resolver:
-        """With all that the finished imports of the workspace know."""
-        spaces = {
-            manifest["source"]: manifest["namespace"]
-            for manifest in (read_json(folder / "manifest.json") for folder in workspace.import_folders())
-        }
+        """With all that the finished imports of the workspace know.
+
+        Raises InputError where the name of the source is taken by one with ids of another namespace.
+        """
+        manifests = [read_json(folder / "manifest.json") for folder in workspace.import_folders()]
+        spaces = {manifest["source"]: manifest["namespace"] for manifest in manifests}
+        if spaces.get(source, namespace) != namespace:
+            raise InputError(f"--source: {source} already names a source of {spaces[source]} ids; choose another")
         aliases = workspace.table("track_aliases").with_columns(namespace=pl.col("source").replace(spaces))
         own = aliases.filter(pl.col("namespace") == namespace).select("source", "source_id", "track_id").collect()
         tracks = workspace.table("tracks").select("track_id", "name_key", "isrc").collect()
@@ -54,7 +57,7 @@ class Resolver:
             known=own.group_by("source_id", maintain_order=True).agg(
                 pl.col("track_id").first(), aliased=(pl.col("source") == source).any()
             ),
-            open=tracks.join(own, on="track_id", how="anti").sort("track_id"),
+            open=_without(tracks, own, "track_id").sort("track_id"),
         )
 
     def add(self, tracks: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -63,29 +66,18 @@ class Resolver:
         Returns (the rows that are new to the catalogue, under canonical ids; the rows of `track_aliases`).
         """
         rows = tracks.unique("track_id", keep="first", maintain_order=True).rename({"track_id": "source_id"})
-        seen = rows.join(self.known, on="source_id", how="inner").filter(~pl.col("aliased"))
-        fresh = rows.join(self.known, on="source_id", how="anti")
-
+        seen = rows.join(self.known, on="source_id", how="inner", maintain_order="left").filter(~pl.col("aliased"))
+        fresh = _without(rows, self.known, "source_id")
         by_isrc = self._match(fresh, "isrc")
-        rest = fresh.join(by_isrc, on="source_id", how="anti")
+        rest = _without(fresh, by_isrc, "source_id")
         by_name = self._match(rest, "name_key")
-        new = rest.join(by_name, on="source_id", how="anti").with_columns(
+        new = _without(rest, by_name, "source_id").with_columns(
             track_id=pl.concat_str([pl.lit(self.namespace + ":"), pl.col("source_id")])
         )
-        aliases = pl.concat(
-            [
-                _aliases(seen, "id"),
-                _aliases(by_isrc, "isrc"),
-                _aliases(by_name, "name"),
-                _aliases(new, "new"),
-            ]
-        )
-        self.known = pl.concat(
-            [
-                self.known.join(seen, on="source_id", how="anti"),
-                aliases.select("source_id", "track_id", aliased=pl.lit(True)),
-            ]
-        )
+        resolved = {"id": seen, "isrc": by_isrc, "name": by_name, "new": new}
+        aliases = pl.concat([_aliases(found, method) for method, found in resolved.items()])
+        known = aliases.select("source_id", "track_id", aliased=pl.lit(True))
+        self.known = pl.concat([_without(self.known, seen, "source_id"), known])
         return new.drop("source_id"), aliases.select(pl.lit(self.source).alias("source"), *_ALIAS)
 
     def canonical(self, rows: pl.DataFrame, column: str = "track_id") -> pl.DataFrame:
@@ -105,15 +97,19 @@ class Resolver:
             .select("track_id", key, nth, pl.len().over(key).alias("choices"))
         )
         unique = (pl.col("count") == 1) & (pl.col("choices") == 1)
-        method = "isrc" if key == "isrc" else "name"
-        sure, unsure = CONFIDENCE[method], CONFIDENCE["isrc"] if method == "isrc" else AMBIGUOUS
+        sure, unsure = CONFIDENCES[key]
         pairs = mine.join(theirs, on=[key, "nth"], how="inner", maintain_order="left").select(
             "source_id", "track_id", confidence=pl.when(unique).then(sure).otherwise(unsure)
         )
-        self.open = self.open.join(pairs, on="track_id", how="anti")
+        self.open = _without(self.open, pairs, "track_id")
         return pairs
 
 
+def _without(rows: pl.DataFrame, others: pl.DataFrame, key: str) -> pl.DataFrame:
+    """The rows whose key no row of ``others`` has, in their order."""
+    return rows.join(others, on=key, how="anti", maintain_order="left")
+
+
 def _aliases(rows: pl.DataFrame, method: str) -> pl.DataFrame:
-    confidence = pl.col("confidence") if "confidence" in rows.columns else pl.lit(CONFIDENCE[method])
+    confidence = pl.col("confidence") if "confidence" in rows.columns else pl.lit(1.0)
     return rows.select("source_id", "track_id", method=pl.lit(method), confidence=confidence.cast(pl.Float32))

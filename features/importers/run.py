@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -51,6 +52,8 @@ def run(
     ``progress`` is called after each batch with the rows of the source read so far. Raises InputError, and leaves
     nothing behind, where more rows than ``settings.max_quarantined_share`` are quarantined or there is no row at all.
     """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", importer.source):
+        raise InputError(f"--source: must be letters, digits, dots and dashes, not {importer.source!r}")
     settings = settings or ImportSettings.load()
     root = Path(importer.files[0]).parent if importer.files else Path()
     files = {_relative(path, root): sha256(path) for path in importer.files}

@@ -101,6 +101,8 @@ class Sink:
                 rows = rows.with_columns(artist_id=artist_id(pl.col("artist_name")))
             if "name_key" not in rows.columns:
                 rows = rows.with_columns(name_key=name_key(pl.col("artist_name"), pl.col("title")))
+            if "isrc" in rows.columns:
+                rows = rows.with_columns(pl.col("isrc").str.to_uppercase().str.replace_all("[^A-Z0-9]", ""))
         if table == "events":
             if "event_id" not in rows.columns:
                 parts = [pl.lit(self.import_id), "_file", "_line", *({"position"} & set(rows.columns))]

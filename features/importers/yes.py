@@ -79,14 +79,10 @@ class YesComplete:
 
     def batches(self) -> Iterator[Batch]:
         songs, tag_names, tags = self.files
-        nameless = []
         for rows in _songs(songs):
-            rows = rows.with_columns(track_id=pl.col("song").cast(pl.String))
-            yield Batch("tracks", rows)
-            nameless.append(rows.filter(pl.col("title").is_null() | pl.col("artist_name").is_null()).select("song"))
+            yield Batch("tracks", rows.with_columns(track_id=pl.col("song").cast(pl.String)))
         for rows in _tags(tags, tag_names, self.source):
-            known = rows.join(pl.concat(nameless), on="song", how="anti", maintain_order="left")
-            yield Batch("tags", known.with_columns(subject_id=pl.col("song").cast(pl.String)), read=0)
+            yield Batch("tags", rows.with_columns(subject_id=pl.col("song").cast(pl.String)), read=0)
 
 
 def _songs(path: Path) -> Iterator[pl.DataFrame]:

@@ -89,7 +89,7 @@ PUBLISHERS = [
         },
         rows=3,
         counts={"tracks": 2, "track_aliases": 2, "tags": 2},
-        reasons={"no title": 1},
+        reasons={"no title": 1, "subject_id names a track that is not in the source": 1},
     ),
     Publisher(
         "wfmu",

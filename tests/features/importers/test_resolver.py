@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from features.importers.base import Batch, ImportSettings
 from features.importers.resolver import Resolver
 from features.importers.run import run
+from recsys.errors import InputError
 from recsys.workspace import Workspace
 
 TRACK = {"track_id": pl.String, "name_key": pl.String, "isrc": pl.String}
@@ -145,3 +147,11 @@ def test_a_name_match_is_known_to_the_next_source_of_the_namespace(workspace: Pa
         ("s2", "8", "spotify:8"),
         ("yes", "1", "yes:1"),
     ]
+
+
+def test_a_source_name_is_a_folder_name_and_keeps_its_namespace(workspace: Path) -> None:
+    with pytest.raises(InputError, match="--source: must be letters"):
+        _import(_Source("../a", A.tracks))
+    with pytest.raises(InputError, match="--source: a already names"):
+        _import(A, _Source("a", B.tracks, namespace="spotify"))
+    assert len(Workspace().import_folders()) == 1
