@@ -21,6 +21,8 @@ def key(artist: str, title: str) -> str:
         (("The Beatles", "Help!"), ("Beatles", "Help")),
         (("Usher", "Hot Toddy (w/ Jay-Z & Ester Dean)"), ("Usher", "Hot Toddy")),
         (("Tinashe feat. ScHoolboy Q", "2 On"), ("Tinashe", "2 On (feat. ScHoolboy Q)")),
+        (("N.W.A.", "Don’t Stop"), ("NWA", "Dont Stop")),
+        (("Toto", "Africa - Remastered 2018"), ("Toto", "Africa")),
         (("Earth, Wind & Fire", "September"), ("Earth Wind and Fire", "September")),
     ],
 )
@@ -34,6 +36,7 @@ def test_same(one: tuple[str, str], other: tuple[str, str]) -> None:
         (("The The", "This Is the Day"), ("", "This Is the Day")),
         (("Prince", "(?)"), ("Prince", "(!)")),
         (("Сплин", "Выхода нет"), ("Кино", "Выхода нет")),
+        (("Mahler", "Symphony No. 5 - I. Trauermarsch"), ("Mahler", "Symphony No. 5 - II. Stürmisch")),
         (("Billy Idol", "Dancing with Myself"), ("Billy Idol", "Dancing")),
     ],
 )
