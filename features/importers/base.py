@@ -2,7 +2,7 @@
 
 To add a format: (1) write a class that satisfies `Importer`, in a file of its own, with `features.importers.reading`;
 (2) give it a row in `features.importers.formats.FORMATS`; (3) add a few handwritten rows of the publisher's layout to
-tests/features/importers; (4) describe it in docs/data.md.
+tests/features/importers/publishers.py; (4) describe it in docs/data.md.
 """
 
 from __future__ import annotations
