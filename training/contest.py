@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
+from rich import get_console
 from rich.progress import track
 
 from recsys.bundle import Bundle, BundleManifest
@@ -79,7 +80,8 @@ class Contest:
         chunk = 256
         ranked = rank(scorer, histories, k, mask_history=self.queries.mask_history, chunk=chunk)
         steps = -(-len(histories) // chunk)
-        for rows, items, _ in track(ranked, f"Scoring {name}", total=steps, transient=True):
+        silent = not get_console().is_terminal
+        for rows, items, _ in track(ranked, f"Scoring {name}", total=steps, transient=True, disable=silent):
             out[rows] = items
         return out
 

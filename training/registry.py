@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from recsys.bundle import read_manifest
+from recsys.bundle import BundleManifest, read_manifest
 from recsys.dataset import Dataset
 from recsys.files import sha256
 from recsys.workspace import Workspace
@@ -89,7 +89,8 @@ def register(workspace: Workspace, folder: Path, figures: Mapping[str, float] | 
             "data_fingerprint": manifest.data.fingerprint,
             "git_commit": manifest.git_commit,
         }
-        version = str(client.create_model_version(model, folder.as_uri(), tags=tags).version)
+        run = _run_of(client, manifest)
+        version = str(client.create_model_version(model, folder.as_uri(), run_id=run, tags=tags).version)
     for name, value in (manifest.metrics | dict(figures or {})).items():
         client.set_model_version_tag(model, version, name.replace("@", "_at_"), f"{value:.6g}")
     return version
@@ -111,6 +112,15 @@ def aliased(workspace: Workspace, dataset: str, alias: Alias) -> str | None:
     if not found or alias not in found[0].aliases:
         return None
     return str(client.get_model_version_by_alias(model_name(dataset), alias).tags["bundle"])
+
+
+def _run_of(client: MlflowClient, manifest: BundleManifest) -> str | None:
+    """The run that trained the bundle, by its tag `bundle`; None for a baseline, which needs no run."""
+    experiment = client.get_experiment_by_name(model_name(manifest.data.dataset))
+    if experiment is None:
+        return None
+    runs = client.search_runs([experiment.experiment_id], f"tags.bundle = '{manifest.name}'", max_results=1)
+    return str(runs[0].info.run_id) if runs else None
 
 
 def _experiment(client: MlflowClient, workspace: Workspace, dataset: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from recsys import schema
 from recsys.dataset import FORMAT_VERSION, Dataset, DatasetManifest
 from recsys.files import write_json
 from recsys.workspace import Workspace
+from training import registry
 
 LISTENER = "listener-4711"
 FIRST_DAY = datetime(2024, 1, 1, tzinfo=UTC)
@@ -116,3 +118,18 @@ def make_dataset(tiny_workspace: Workspace) -> Callable[..., Dataset]:
         return Dataset.open(folder)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty MLflow store: its schema takes seconds to make, so it is made once."""
+    workspace = Workspace(tmp_path_factory.mktemp("mlflow"))
+    registry.tracking(workspace).search_registered_models()
+    return workspace.root / "mlflow.db"
+
+
+@pytest.fixture
+def mlflow_store(migrated: Path, tiny_workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An MLflow store of its own for the workspace."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    shutil.copy(migrated, tiny_workspace.root / "mlflow.db")

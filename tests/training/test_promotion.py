@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -64,18 +63,9 @@ def popular(dataset: Dataset) -> Popularity:
     return Popularity(dataset.train_counts.astype(np.float32), dataset.train_counts)
 
 
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty MLflow store: its schema takes seconds to make, so it is made once."""
-    workspace = Workspace(tmp_path_factory.mktemp("mlflow"))
-    registry.tracking(workspace).search_registered_models()
-    return workspace.root / "mlflow.db"
-
-
 @pytest.fixture(autouse=True)
-def store(migrated: Path, tiny_workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    shutil.copy(migrated, tiny_workspace.root / "mlflow.db")
+def store(mlflow_store: None) -> None:
+    """All tests here promote."""
 
 
 @pytest.fixture

@@ -66,15 +66,16 @@ def promote(
 
 def _show(decision: Decision) -> None:
     roles = {decision.before: "champion before", decision.baseline: "baseline", decision.challenger: "challenger"}
-    table = Table(title=f"The gate: {decision.dataset}, {decision.queries:,} test rows", title_justify="left")
+    title = f"The gate: {decision.dataset} ({decision.situation.data_fingerprint}), {decision.queries:,} test rows"
+    table = Table(title=title, title_justify="left", box=None, header_style="dim")
     table.add_column("bundle", overflow="fold")
-    table.add_column("role")
-    for name in (decision.metric, "coverage", "cold recall", "worst group", "p95 ms"):
+    table.add_column("role", overflow="fold")
+    for name in (decision.metric, "cover", "cold", "worst group", "p95 ms"):
         table.add_column(name, justify="right")
     for name, figures in decision.figures.items():
         table.add_row(
             name,
-            " and ".join(role for bundle, role in roles.items() if bundle == name),
+            ", ".join(role for bundle, role in roles.items() if bundle == name),
             f"{figures.primary:.4f}",
             f"{figures.coverage:.1%}",
             "-" if figures.cold is None else f"{figures.cold:.4f}",
@@ -83,11 +84,16 @@ def _show(decision: Decision) -> None:
             style="bold" if name == decision.champion else None,
         )
     console.print(table)
-    console.print(f"{decision.protocol}. Data {decision.situation.data_fingerprint}.", style="dim", highlight=False)
+    console.print(f"Split: {decision.protocol}.", style="dim", highlight=False, markup=False)
     for judgement in decision.judgements:
         verdict = "[green]passes[/]" if judgement.passed else "[yellow]is refused[/]"
         against = f" against {judgement.against}" if judgement.against else ""
-        console.print(f"{judgement.bundle} {verdict}{against}: {escape(judgement.reason)}", highlight=False)
+        console.print(f"{judgement.bundle} {verdict}{against}", highlight=False)
+        for check in judgement.checks:
+            mark = "[green]+[/]" if check.passed else "[yellow]x[/]"
+            console.print(f"  {mark} {check.name}: {escape(check.figures)}", highlight=False)
+        if not judgement.checks:
+            console.print(f"  {escape(judgement.reason)}", highlight=False)
     for note in decision.notes:
         console.print(note, highlight=False, markup=False)
     console.print(f"[bold]Champion: {decision.champion}[/] {_outcome(decision)}", highlight=False)
