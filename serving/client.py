@@ -21,8 +21,8 @@ from segue.v1 import recommendation_pb2 as pb
 from segue.v1.recommendation_pb2_grpc import RecommendationServiceStub
 from segue.v1.track_pb2 import TrackName, TrackReference
 
-# Every method only reads, so that asking again is safe. A server that stops refuses new calls with UNAVAILABLE, and
-# cancels those that it has received but not yet begun.
+# Every method only reads, so that asking again is safe. A server that stops turns calls away with UNAVAILABLE; gRPC
+# cancels what arrives in its very last moment.
 SERVICE_CONFIG = {
     "methodConfig": [
         {

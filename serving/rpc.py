@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import structlog
@@ -15,7 +15,11 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
+from serving.gate import Gate, GateClosedError
 from serving.validation import InvalidRequestError, check
+
+Checkpoint = Callable[[], None]
+"""Raises where nobody waits for the answer any more."""
 
 log = structlog.get_logger("segue.access")
 
@@ -24,14 +28,14 @@ class CallerGoneError(Exception):
     """The deadline passed or the call was cancelled: nobody waits for the answer."""
 
 
-def handlers(service: ServiceDescriptor, servicer: object) -> grpc.GenericRpcHandler:
+def handlers(service: ServiceDescriptor, servicer: object, gate: Gate) -> grpc.GenericRpcHandler:
     """The methods of ``service``, each answered by the method of that name of ``servicer``: (request, checkpoint)."""
     return grpc.method_handlers_generic_handler(
         service.full_name,
         {
             # The requests arrive as bytes: gRPC's own parsing answers garbage with INTERNAL, which blames the server.
             method.name: grpc.unary_unary_rpc_method_handler(
-                _Call(method, getattr(servicer, method.name)), response_serializer=lambda m: m.SerializeToString()
+                _Call(method, getattr(servicer, method.name), gate), response_serializer=lambda m: m.SerializeToString()
             )
             for method in service.methods
         },
@@ -41,66 +45,70 @@ def handlers(service: ServiceDescriptor, servicer: object) -> grpc.GenericRpcHan
 class _Call:
     """One method, from bytes to a response or a status."""
 
-    def __init__(self, method: MethodDescriptor, handle: Callable[[Any, Callable[[], None]], Message]) -> None:
+    def __init__(self, method: MethodDescriptor, handle: Callable[[Any, Checkpoint], Message], gate: Gate) -> None:
         self._name = method.name
         self._request_type = message_factory.GetMessageClass(method.input_type)
         self._handle = handle
+        self._gate = gate
 
     def __call__(self, raw: bytes, context: grpc.ServicerContext) -> Message:
         started = time.perf_counter()
         entry: dict[str, Any] = {"method": self._name}
-        response, status = self._respond(raw, context, entry)
-        code = code_pb2.Code.Name(status.code if status else code_pb2.OK)
-        log.info("call", **entry, code=code, ms=round(1000 * (time.perf_counter() - started), 2))
-        if status is not None:
+        status = status_pb2.Status(code=code_pb2.OK)
+        try:
+            response = self._answer(raw, context, entry)
+        except Exception as error:
+            # The last wall: a fault of ours must neither end the server nor show its inside to a caller.
+            status = _status_of(error, entry)
+        log.info(
+            "call", **entry, code=code_pb2.Code.Name(status.code), ms=round(1000 * (time.perf_counter() - started), 2)
+        )
+        if status.code != code_pb2.OK:
             context.abort_with_status(rpc_status.to_status(status))
-        assert response is not None
         return response
 
-    def _respond(
-        self, raw: bytes, context: grpc.ServicerContext, entry: dict[str, Any]
-    ) -> tuple[Message | None, status_pb2.Status | None]:
+    def _answer(self, raw: bytes, context: grpc.ServicerContext, entry: dict[str, Any]) -> Message:
         def checkpoint() -> None:
-            if not context.is_active() or (context.time_remaining() or 1.0) <= 0:
+            remaining = context.time_remaining()
+            if not context.is_active() or (remaining is not None and remaining <= 0):
                 raise CallerGoneError
 
         request: Any = self._request_type()
-        try:
-            request.ParseFromString(raw)
-            check(request)
-            request.request_id = entry["request_id"] = request.request_id or uuid.uuid4().hex
-            checkpoint()
+        request.ParseFromString(raw)
+        check(request)
+        request.request_id = entry["request_id"] = request.request_id or uuid.uuid4().hex
+        checkpoint()
+        with self._gate.entered():
             response: Any = self._handle(request, checkpoint)
-        except DecodeError as error:
+        entry["bundle"] = response.bundle
+        entry["tracks"] = len(response.tracks)
+        entry["unknown_seeds"] = len(response.unknown_seeds)
+        if response.HasField("fallback"):
+            entry["fallback"] = type(response.fallback).Code.Name(response.fallback.code)
+        return cast(Message, response)
+
+
+def _status_of(error: Exception, entry: dict[str, Any]) -> status_pb2.Status:
+    """What a caller is told of ``error``; the log is told more."""
+    match error:
+        case DecodeError():
             entry["error"] = str(error)
-            return None, _status(
-                code_pb2.INVALID_ARGUMENT, f"the bytes are no {self._request_type.DESCRIPTOR.full_name}"
-            )
-        except InvalidRequestError as error:
+            return _status(code_pb2.INVALID_ARGUMENT, f"the bytes are no request of {entry['method']}")
+        case InvalidRequestError():
             entry["error"] = str(error)
-            details = [
+            faults = [
                 error_details_pb2.BadRequest.FieldViolation(field=field, description=description)
                 for field, description in error.violations
             ]
-            return None, _status(
-                code_pb2.INVALID_ARGUMENT, str(error), error_details_pb2.BadRequest(field_violations=details)
-            )
-        except CallerGoneError:
-            return None, _status(code_pb2.DEADLINE_EXCEEDED, "the caller is gone or its deadline has passed")
-        except Exception:
-            # The last wall: a fault of ours must neither end the server nor show its inside to a caller.
-            log.exception("fault", **entry)
-            return None, _status(
-                code_pb2.INTERNAL, f"internal error; the server's log has request {entry.get('request_id')}"
-            )
-        entry |= {
-            "bundle": response.bundle,
-            "tracks": len(response.tracks),
-            "unknown_seeds": len(response.unknown_seeds),
-        }
-        if response.HasField("fallback"):
-            entry["fallback"] = type(response.fallback).Code.Name(response.fallback.code)
-        return response, None
+            return _status(code_pb2.INVALID_ARGUMENT, str(error), error_details_pb2.BadRequest(field_violations=faults))
+        case GateClosedError():
+            return _status(code_pb2.UNAVAILABLE, "the server is draining; ask another")
+        case CallerGoneError():
+            return _status(code_pb2.DEADLINE_EXCEEDED, "the caller is gone or its deadline has passed")
+        case _:
+            log.error("fault", **entry, exc_info=error)
+            request_id = entry.get("request_id", "")
+            return _status(code_pb2.INTERNAL, f"internal error; the server's log tells more of request {request_id}")
 
 
 def _status(code: int, message: str, *details: Message) -> status_pb2.Status:

@@ -12,6 +12,7 @@ from grpc_reflection.v1alpha import reflection
 from segue.v1 import recommendation_pb2
 
 from recsys.errors import InputError
+from serving.gate import Gate
 from serving.listeners import Listeners
 from serving.model import Model
 from serving.rpc import handlers
@@ -19,6 +20,9 @@ from serving.service import RecommendationService
 from serving.settings import ServeSettings
 
 SERVICE = recommendation_pb2.DESCRIPTOR.services_by_name["RecommendationService"]
+
+# For responses that are ready to get out.
+LAST_WORDS_S = 0.5
 
 
 class ModelOfTheMoment(Protocol):
@@ -33,6 +37,7 @@ class Server:
 
     def __init__(self, models: ModelOfTheMoment, listeners: Listeners, settings: ServeSettings) -> None:
         self._settings = settings
+        self._gate = Gate()
         self._health = health.HealthServicer()
         self._grpc = grpc.server(
             ThreadPoolExecutor(settings.threads, thread_name_prefix="rpc"),
@@ -40,7 +45,7 @@ class Server:
             options=[("grpc.max_receive_message_length", settings.max_message_bytes), ("grpc.so_reuseport", 0)],
         )
         service = RecommendationService(lambda: models.model, listeners)
-        self._grpc.add_generic_rpc_handlers((handlers(SERVICE, service),))
+        self._grpc.add_generic_rpc_handlers((handlers(SERVICE, service, self._gate),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
         names = (SERVICE.full_name, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._grpc)
@@ -58,7 +63,8 @@ class Server:
         return port
 
     def drain(self) -> None:
-        """Say NOT_SERVING for `lame_duck_s`, then refuse new requests and let the running ones end within `drain_s`."""
+        """Say NOT_SERVING for `lame_duck_s`; then turn new requests away, and let running ones end within `drain_s`."""
         self._health.enter_graceful_shutdown()
         time.sleep(self._settings.lame_duck_s)
-        self._grpc.stop(self._settings.drain_s).wait()
+        self._gate.close(self._settings.drain_s)
+        self._grpc.stop(LAST_WORDS_S).wait()

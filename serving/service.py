@@ -17,9 +17,9 @@ from serving.catalogue import Found
 from serving.listeners import Listeners
 from serving.model import Model
 from serving.pipeline import Query, answer
+from serving.rpc import Checkpoint
 from serving.validation import DEFAULT_LIMIT, Request
 
-Checkpoint = Callable[[], None]
 Response = pb.RecommendResponse | pb.ContinuePlaylistResponse | pb.SimilarTracksResponse
 
 EXPLICIT: dict[pb.ExplicitFilter.ValueType, list[Filter]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from google.protobuf.message import Message
 from segue.v1 import recommendation_pb2 as pb
@@ -17,6 +18,8 @@ MAX_SPACING = 100
 MAX_STRING_BYTES = 512
 MAX_USER_ID_BYTES = 256
 MAX_REQUEST_ID = 128
+MAX_VIOLATIONS = 10
+"""Told at once: gRPC carries them in headers, of which most peers take 8 KiB."""
 
 Violation = tuple[str, str]
 """The field at fault, as `seeds[3].name.title`, and what would be right."""
@@ -25,7 +28,7 @@ Request = pb.RecommendRequest | pb.ContinuePlaylistRequest | pb.SimilarTracksReq
 
 
 class InvalidRequestError(Exception):
-    """Holds every violation of a request."""
+    """Holds the first violations of a request."""
 
     def __init__(self, violations: list[Violation]) -> None:
         super().__init__("; ".join(f"{field}: {description}" for field, description in violations))
@@ -34,7 +37,7 @@ class InvalidRequestError(Exception):
 
 def check(request: Request) -> None:
     """Raise InvalidRequestError if a field breaks its limits."""
-    if violations := list(_violations(request)):
+    if violations := list(islice(_violations(request), MAX_VIOLATIONS)):
         raise InvalidRequestError(violations)
 
 

@@ -63,6 +63,7 @@ PLAYLIST = pb.ContinuePlaylistRequest
             ["filters.exclude_artists[0].name"],
         ),
         (PLAYLIST(limit=0), ["limit", "seeds"]),
+        (PLAYLIST(seeds=[TrackReference()] * 500), [f"seeds[{i}]" for i in range(10)]),
     ],
 )
 def test_the_fields_at_fault_are_named(call: Call, request_: Message, fields: list[str]) -> None:
