@@ -41,7 +41,7 @@ def import_(
     [bold]Example:[/] segue import yes data/yes-radio
     """
     from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from features.importers.base import ImportSettings, Request
     from features.importers.formats import FORMATS
@@ -60,11 +60,10 @@ def import_(
         raise InputError(f"--map: {form} has a layout of its own and takes no mapping")
     importer = known.open(Request(path or Path(), source, _mapping(columns or [])))
     settings = ImportSettings.load(max_quarantined_share=max_quarantined_share)
-    progress = Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed:,} rows"), TimeElapsedColumn(),
-        transient=True,
+    columns_shown = (
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,} rows"), TimeElapsedColumn(),
     )  # fmt: skip
-    with progress:
+    with Progress(*columns_shown, transient=True) as progress:
         task = progress.add_task(f"import {importer.source}", total=None)
         imported = run(
             Workspace(),
