@@ -15,11 +15,8 @@ def audio(items: DataFrame, tracks: DataFrame, audio_features: DataFrame) -> Dat
 
     items: index, track_id, name_key; tracks and audio_features of recsys.schema, all sources.
     """
-    by_id = audio_features.join(items.select("index", "track_id"), "track_id").withColumn("distance", F.lit(0))
-    by_name = _by_name(audio_features, items, tracks).withColumn("distance", F.lit(1))
-    columns = ["index", "name", "value", "distance"]
-    both = by_id.select(*columns).unionByName(by_name.select(*columns))
-    agreed = both.groupBy("index", "name", "distance").agg(F.median("value").alias("value"))
+    found = audio_features.join(_alike(items, tracks), "track_id")
+    agreed = found.groupBy("index", "name", "distance").agg(F.median("value").alias("value"))
     return agreed.groupBy("index", "name").agg(F.min_by("value", "distance").cast("float").alias("value"))
 
 
@@ -28,30 +25,28 @@ def tags(items: DataFrame, tracks: DataFrame, tags: DataFrame) -> DataFrame:
 
     items: index, track_id, name_key, artist_id; tracks and tags of recsys.schema, all sources.
     """
-    tags = tags.withColumn("tag", F.lower(F.trim("tag"))).filter(F.col("tag") != "")
-    of_tracks = tags.filter(F.col("subject_type") == "track").withColumnRenamed("subject_id", "track_id")
-    of_artists = tags.filter(F.col("subject_type") == "artist").withColumnRenamed("subject_id", "artist_id")
-    found = [
-        of_tracks.join(items.select("index", "track_id"), "track_id"),
-        _by_name(of_tracks, items, tracks),
-        of_artists.join(items.select("index", "artist_id"), "artist_id"),
-    ]
-    columns = ["index", "tag", "weight"]
-    every = [frame.select(*columns, F.lit(distance).alias("distance")) for distance, frame in enumerate(found)]
+    of_tracks = _alike(items, tracks).withColumnRenamed("track_id", "subject_id")
+    of_artists = items.select(F.col("artist_id").alias("subject_id"), "index", F.lit(2).alias("distance"))
+    subjects = of_tracks.withColumn("subject_type", F.lit("track")).unionByName(
+        of_artists.withColumn("subject_type", F.lit("artist"))
+    )
+    words = tags.withColumn("tag", F.lower(F.trim("tag"))).filter(F.col("tag") != "")
+    found = words.join(subjects, ["subject_id", "subject_type"])
     nearest = F.min(F.struct("distance", (-F.col("weight")).alias("minus_weight"))).alias("nearest")
-    union = every[0].unionByName(every[1]).unionByName(every[2])
     return (
-        union.groupBy("index", "tag")
+        found.groupBy("index", "tag")
         .agg(nearest)
         .select("index", "tag", F.col("nearest.distance"), (-F.col("nearest.minus_weight")).alias("weight"))
     )
 
 
-def _by_name(values: DataFrame, items: DataFrame, tracks: DataFrame) -> DataFrame:
-    """``values`` (by track_id) of all tracks with the name of an item: `index` beside the columns of ``values``.
+def _alike(items: DataFrame, tracks: DataFrame) -> DataFrame:
+    """track_id, index, distance: what is said of this track holds for that item; 0: it is the item, 1: it has its name.
 
     A key without an artist or without a title names nothing.
     """
     speaks = ~(F.col("name_key").startswith("|") | F.col("name_key").endswith("|"))
-    names = tracks.select("track_id", "name_key").filter(speaks).distinct()
-    return values.join(names, "track_id").join(items.select("index", "name_key"), "name_key")
+    itself = items.select("track_id", "index", F.lit(0).alias("distance"))
+    named = tracks.filter(speaks).select("track_id", "name_key").join(items.select("index", "name_key"), "name_key")
+    both = itself.unionByName(named.select("track_id", "index", F.lit(1).alias("distance")))
+    return both.groupBy("track_id", "index").agg(F.min("distance").alias("distance"))

@@ -22,7 +22,9 @@ def plays(events: DataFrame, gap_minutes: int) -> DataFrame:
 
 
 def _known_session() -> Column:
-    return F.concat_ws("/", "user_id", "session_id")
+    """`<user>/<session>`, or the session alone where it names its user; the user where there is no session."""
+    named = F.col("session_id").startswith(F.col("user_id"))
+    return F.when(named, F.col("session_id")).otherwise(F.concat_ws("/", "user_id", "session_id"))
 
 
 def _by_gap(events: DataFrame, gap_minutes: int) -> DataFrame:

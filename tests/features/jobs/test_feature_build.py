@@ -1,0 +1,150 @@
+"""`segue features` as a whole: the same rows as an independent computation, nothing from the future, nothing half."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+from feature_toys import catalogue, random_events, write_import
+from polars.testing import assert_frame_equal
+from polars_reference import Reference, compute
+from pyspark.sql import SparkSession
+
+from features.jobs.build import build
+from features.jobs.plan import FeatureSettings, plans
+from recsys import schema
+from recsys.dataset import Dataset
+from recsys.workspace import Workspace
+
+SETTINGS = FeatureSettings(protocol="global_time")
+
+
+@pytest.fixture(scope="module")
+def events() -> pl.DataFrame:
+    return random_events(seed=1)
+
+
+def make(spark: SparkSession, root: Path, events: pl.DataFrame, settings: FeatureSettings = SETTINGS) -> Dataset:
+    tagged = {"subject_id": ["t1", "t2", "t3"], "subject_type": "track", "tag": "jazz", "weight": 1.0, "source": "x"}
+    write_import(root, "radio", tracks=catalogue(40), events=events, tags=pl.DataFrame(tagged))
+    workspace = Workspace(root)
+    build(spark, workspace, plans(workspace, settings)[0], settings)
+    return Dataset.open(workspace.dataset_folder("radio"))
+
+
+@pytest.fixture(scope="module")
+def made(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, events: pl.DataFrame) -> Dataset:
+    return make(spark, tmp_path_factory.mktemp("made"), events)
+
+
+def assert_same(dataset: Dataset, expected: Reference) -> None:
+    table = pl.read_parquet(dataset.folder / "sequences.parquet")
+    by_index = dataset.items.select(pl.col("index").alias("items"), tracks="track_id")
+    rows = table.with_row_index("row").explode("items", "ts").join(by_index, on="items", maintain_order="left")
+    named = rows.group_by("row", maintain_order=True).agg(
+        pl.col("sequence_id", "owner_id", "split", "start_ts").first(), "ts", "tracks"
+    )
+    assert_frame_equal(named.drop("row"), expected.sequences, check_column_order=False)
+    assert_frame_equal(dataset.items.select("track_id", "train_count"), expected.items)
+    for name in ("track_statistics", "listener_statistics"):
+        found = pl.read_parquet(dataset.folder / f"{name}.parquet")
+        assert_frame_equal(found, getattr(expected, name), check_column_order=False)
+
+
+def test_an_independent_computation_gives_identical_rows(made: Dataset, events: pl.DataFrame) -> None:
+    expected = compute(events, per_owner=False)
+    assert len(expected.sequences) > 100
+    assert set(expected.sequences["split"]) == set(schema.SPLITS)
+    assert_same(made, expected)
+
+
+def test_identical_rows_within_each_owners_time(spark: SparkSession, tmp_path: Path) -> None:
+    other = random_events(seed=2)
+    dataset = make(spark, tmp_path, other, FeatureSettings(protocol="owner_time"))
+    assert_same(dataset, compute(other, per_owner=True))
+    assert dataset.manifest.boundaries == {}
+
+
+def test_dirt_is_counted_and_nothing_is_dropped_in_silence(made: Dataset, events: pl.DataFrame) -> None:
+    counts = made.manifest.counts
+    played = events.filter(pl.col("action").is_in(["play", "like"]))
+    once = played.unique(["user_id", "track_id", "ts", "position", "action", "session_id"]).unique("event_id")
+    assert counts["folded: the same event again"] == len(played) - len(once) > 10
+    assert counts["left out: skips, dislikes and the like"] == len(events) - len(played)
+    assert counts["folded: the same list again"] > 0
+    gone = sum(n for name, n in counts.items() if name.startswith(("folded: ", "left out: ")))
+    gone -= counts["left out: sequences too short"]
+    assert counts["plays"] == counts["events"] - gone == len(made.sequences.items.values)
+
+
+def test_the_files_have_the_schema_to_the_letter(made: Dataset) -> None:
+    for name, expected in schema.TRAINING_TABLES.items():
+        assert pq.read_schema(made.folder / f"{name}.parquet").equals(expected, check_metadata=True), name
+    assert {path.stem for path in made.folder.iterdir()} == {*schema.TRAINING_TABLES, "manifest"}
+    content = pl.read_parquet(made.folder / "content.parquet")
+    assert content["index"].to_list() == made.items["index"].to_list()
+    tagged = made.items.filter(pl.col("track_id").is_in(["t1", "t2", "t3"]))["index"]
+    assert set(content.filter(pl.col("tags").list.len() > 0)["index"]) == set(tagged)
+
+
+def test_a_planted_future_event_changes_no_row_before_it(
+    spark: SparkSession, tmp_path: Path, made: Dataset, events: pl.DataFrame
+) -> None:
+    instant = datetime(2024, 2, 27, 13, 0, tzinfo=UTC)
+    planted = events.head(1).with_columns(
+        event_id=pl.lit("planted"), user_id=pl.lit("u0"), track_id=pl.lit("t3"), ts=pl.lit(instant),
+        action=pl.lit("play"), session_id=pl.lit(None, dtype=pl.String), position=pl.lit(10**6, dtype=pl.Int64),
+    )  # fmt: skip
+    later = make(spark, tmp_path, pl.concat([events, planted]))
+    day = instant.date()
+    for name in ("track_statistics", "listener_statistics"):
+        before, after = (pl.read_parquet(d.folder / f"{name}.parquet") for d in (made, later))
+        assert_frame_equal(before.filter(pl.col("day") <= day), after.filter(pl.col("day") <= day))
+        assert not before.equals(after)
+    assert made.manifest.boundaries == later.manifest.boundaries
+    for table in ("items", "sequences"):
+        train = [pl.read_parquet(d.folder / f"{table}.parquet") for d in (made, later)]
+        if table == "sequences":
+            train = [t.filter(pl.col("split") == "train") for t in train]
+        assert_frame_equal(*train)
+
+
+def test_the_same_rows_in_another_order_give_the_same_bytes(
+    spark: SparkSession, tmp_path: Path, made: Dataset, events: pl.DataFrame
+) -> None:
+    spark.conf.set("spark.sql.shuffle.partitions", "5")
+    again = make(spark, tmp_path, events.sample(fraction=1.0, shuffle=True, seed=9))
+    spark.conf.set("spark.sql.shuffle.partitions", "2")
+    for name in schema.TRAINING_TABLES:
+        first, second = ((d.folder / f"{name}.parquet").read_bytes() for d in (made, again))
+        assert first == second, name
+
+
+def test_a_killed_job_leaves_the_old_data_set_whole(made: Dataset, tmp_path: Path, events: pl.DataFrame) -> None:
+    """kill -9 while Spark writes; then the same imports again change nothing, and start no JVM."""
+    root = made.folder.parents[1]
+    before = {path.name: path.read_bytes() for path in made.folder.iterdir()}
+    command = [sys.executable, "-c", "from recsys.cli import main; main()", "--workspace", str(root), "features"]
+    environment = {**os.environ, "SEGUE_SPARK_DRIVER_MEMORY": "1g", "SEGUE_FEATURES_MIN_SEQUENCE": "3"}
+    job = subprocess.Popen([*command, "--master", "local[2]"], env=environment, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not list(made.folder.parent.glob(".radio.*/staging/*")) and job.poll() is None:
+        assert time.monotonic() < deadline, "the job never began to write"
+        time.sleep(0.05)
+    os.killpg(job.pid, signal.SIGKILL)
+    assert job.wait() == -signal.SIGKILL
+    assert {path.name: path.read_bytes() for path in made.folder.iterdir()} == before
+    assert len(Dataset.open(made.folder).sequences) == len(made.sequences)
+
+    no_java = {**os.environ, "JAVA_HOME": str(tmp_path), "SEGUE_FEATURES_PROTOCOL": "global_time"}
+    said = subprocess.run(command, env=no_java, capture_output=True, text=True, timeout=60)
+    assert said.returncode == 0, said.stderr
+    assert "unchanged" in said.stdout
