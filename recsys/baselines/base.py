@@ -79,7 +79,7 @@ def worth(sequences: Sequences, half_life_days: float | None, as_of: np.datetime
         return np.ones(len(sequences), dtype=np.float32)
     played = start_days(sequences, "half_life_days").astype(np.int64)
     today = int(played.max(initial=0)) + 1 if as_of is None else int(as_of.astype("datetime64[D]").astype(np.int64))
-    return np.maximum(np.exp2((played - today) / half_life_days), 1e-6).astype(np.float32)
+    return np.maximum(np.exp2(np.minimum(played - today, 0) / half_life_days), 1e-6).astype(np.float32)
 
 
 def cuts(history: Sequences, days: Days) -> Iterator[tuple[np.datetime64, int]]:

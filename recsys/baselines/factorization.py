@@ -32,6 +32,9 @@ class ALS(_Factorization):
 
     name: ClassVar[str] = "als"
 
+    factors: int = Field(default=32, ge=1)
+    """Length of an item's vector."""
+    regularization: float = Field(default=5.0, ge=0)
     confidence: float = Field(default=20.0, gt=0)
     """What an item that is in a sequence counts, against 1 for one that is not (alpha)."""
 
@@ -53,7 +56,7 @@ class ALS(_Factorization):
 
     @classmethod
     def grid(cls) -> list[Self]:
-        return [cls(confidence=20.0), cls(confidence=5.0)]
+        return [cls(), cls(recency=0.5), cls(factors=64, regularization=20.0, recency=0.5)]
 
 
 class BPR(_Factorization):

@@ -67,10 +67,10 @@ class ItemKNN(_Neighbours):
     @classmethod
     def grid(cls) -> list[Self]:
         return [
-            cls(balance=0.3, recency=0.0),
-            cls(balance=0.3, recency=0.5),
-            cls(balance=0.5, recency=0.5),
-            cls(balance=0.3, recency=0.5, half_life_days=30.0),
+            cls(recency=0.0),
+            cls(recency=1.0),
+            cls(recency=0.5, half_life_days=7.0),
+            cls(recency=0.5, half_life_days=30.0),
         ]
 
 
@@ -91,9 +91,11 @@ class SequentialRules(_Neighbours):
     @classmethod
     def grid(cls) -> list[Self]:
         return [
-            cls(recency=1.0),
-            cls(backward=0.5, recency=1.0),
-            cls(backward=0.5, recency=0.5, half_life_days=30.0),
+            cls(backward=0.7, recency=0.2, distance=0.3),
+            cls(backward=0.3, recency=1.0),
+            cls(backward=0.0, recency=1.0),
+            cls(backward=0.3, recency=1.0, half_life_days=7.0),
+            cls(backward=0.3, recency=1.0, half_life_days=90.0),
         ]
 
     def _rule(self) -> Rule:

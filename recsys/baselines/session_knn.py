@@ -27,19 +27,19 @@ class SessionKNN(Baseline):
 
     neighbours: int = Field(default=500, ge=1)
     """So many of the most similar sequences vote."""
-    recency: float = Field(default=0.0, ge=0)
+    recency: float = Field(default=0.1, ge=0)
     """The a-th item from the history's end, a from 0, weighs (1 + a) ** -recency."""
     last: int = Field(default=50, ge=1)
     """Only so many items of the history's end are matched."""
-    rarity: float = Field(default=1.0, ge=0)
+    rarity: float = Field(default=1.5, ge=0)
     """A shared item weighs log(sequences / those that hold it) ** rarity."""
-    length: float = Field(default=0.5, ge=0)
+    length: float = Field(default=0.3, ge=0)
     """similarity = shared weight / n ** length, for a sequence of n items."""
-    amplify: float = Field(default=2.0, gt=0)
+    amplify: float = Field(default=2.5, gt=0)
     """A sequence votes with similarity ** amplify: above 1 the nearest count for more."""
-    distance: float = Field(default=0.0, ge=0)
+    distance: float = Field(default=0.1, ge=0)
     """A vote for an item d places from the latest shared one counts d ** -distance."""
-    backward: float = Field(default=1.0, ge=0)
+    backward: float = Field(default=0.85, ge=0)
     """What an item that came before the latest shared one counts, against 1 for one that came after."""
     half_life_days: float | None = Field(default=None, gt=0)
     """A sequence is worth half as much after every so many days; None: age does not matter."""
@@ -53,7 +53,15 @@ class SessionKNN(Baseline):
 
     @classmethod
     def grid(cls) -> list[Self]:
-        return [cls(amplify=amplify, length=length) for amplify in (2.0, 1.0) for length in (0.5, 0.25)]
+        return [
+            cls(),
+            cls(amplify=2.0, length=0.5, rarity=1.0, distance=0.0, backward=1.0),
+            cls(recency=0.7, rarity=0.0, length=0.2, amplify=2.0, distance=0.3),
+            cls(recency=1.0, rarity=0.5, amplify=1.5, distance=0.5, backward=0.7),
+            cls(amplify=1.0, distance=0.0, half_life_days=7.0),
+            cls(amplify=2.0, distance=0.0, half_life_days=30.0),
+            cls(amplify=1.0, distance=0.0, half_life_days=365.0),
+        ]
 
     def live(self, history: Sequences, days: Days) -> Iterator[tuple[np.datetime64, SequenceNeighbours]]:
         """One index over ``history`` serves every day; each day sees only what precedes it."""

@@ -22,11 +22,11 @@ SCORERS: dict[str, Callable[[Sequences], Scorer]] = {
     "item neighbours": ItemKNN(recency=0.0).fit,
     "item neighbours, timed": ItemKNN(recency=1.0, half_life_days=3, shrinkage=1.0, neighbours=30).fit,
     "item neighbours, rules": SequentialRules(window=30).fit,
-    "sequence neighbours": SessionKNN().fit,
+    "sequence neighbours": SessionKNN(recency=0.0, distance=0.0, backward=1.0).fit,
     "sequence neighbours, ordered": SessionKNN(recency=0.5, distance=0.5, backward=0.5, half_life_days=5).fit,
-    "factors, least squares": ALS(factors=2).fit,
+    "factors, least squares": ALS(factors=2, regularization=0.01).fit,
     "factors, mean": BPR(factors=8, iterations=100).fit,
-    "mix by score": Mix.of((ItemKNN(), 1.0), (ALS(factors=2), 0.5), (Popularity(), 0.1)).fit,
+    "mix by score": Mix.of((ItemKNN(), 1.0), (ALS(factors=2, regularization=0.01), 0.5), (Popularity(), 0.1)).fit,
     "mix by rank": Mix.of((ItemKNN(), 1.0), (SequentialRules(), 0.5), (Popularity(), 0.1), votes="rank").fit,
 }
 BLIND = {"popularity", "popularity, decayed"}
