@@ -1,0 +1,180 @@
+"""Each job on rows that can be checked by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from features.jobs import clean, content, sequences, sessions, split, vectors
+from recsys import splits
+from recsys.dataset import Sequences
+from recsys.ragged import Ragged
+from recsys.splits import playlist, time
+
+Frame = Callable[..., DataFrame]
+NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
+
+
+def event(track: str, **fields: object) -> dict[str, object]:
+    return {"user_id": "u", "track_id": track, "position": 0, "action": "play", "event_id": track, **fields}
+
+
+def show(tracks: str, ts: datetime | None = NOON, session_id: str | None = "s") -> list[dict[str, object]]:
+    return [
+        event(track, ts=ts, session_id=session_id, position=i, event_id=f"{session_id}{i}")
+        for i, track in enumerate(tracks)
+    ]
+
+
+def in_order(plays: DataFrame) -> str:
+    return "".join(row["track_id"] for row in plays.orderBy("ts", "position", "event_id").collect())
+
+
+@pytest.mark.parametrize(
+    ("told", "meant"), [("ABCABC", "ABC"), ("ABABAB", "AB"), ("ABCAB", "ABCAB"), ("ABCABD", "ABCABD"), ("A", "A")]
+)
+def test_a_list_that_stands_several_times_over_is_folded(frame: Frame, told: str, meant: str) -> None:
+    assert in_order(clean.fold_lists(clean.unique_events(frame("events", show(told))))) == meant
+
+
+def test_a_loop_with_a_time_for_each_play_is_a_listener_on_repeat(frame: Frame) -> None:
+    played = [event(t, ts=NOON + timedelta(minutes=3 * i), event_id=str(i)) for i, t in enumerate("ABCABC")]
+    assert in_order(clean.fold_lists(clean.unique_events(frame("events", played)))) == "ABCABC"
+
+
+def test_one_event_told_twice_is_one_and_the_earliest_telling_counts(frame: Frame) -> None:
+    late = event("B", ts=NOON + timedelta(days=1), event_id="e")
+    rows = clean.unique_events(
+        frame("events", [event("A", ts=NOON, event_id="e"), late, event("A", ts=NOON, event_id="f")])
+    )
+    assert [(r["event_id"], r["track_id"]) for r in rows.collect()] == [("e", "A")]
+
+
+def test_a_track_that_follows_itself_counts_once(frame: Frame) -> None:
+    plays = sessions.plays(frame("events", show("AABAAB") + show("AA", session_id="t")), 30)
+    folded = clean.fold_repeats(plays)
+    assert in_order(folded.filter("sequence_id = 'u/s'")) == "ABAB"
+    assert in_order(folded.filter("sequence_id = 'u/t'")) == "A"
+
+
+def test_a_playlist_holds_each_track_once_at_its_first_place(frame: Frame) -> None:
+    ordered = [{"playlist_id": "p", "track_id": t, "position": i} for i, t in enumerate("BABCA")]
+    dated = [{"playlist_id": "q", "track_id": t, "added_at": NOON + timedelta(days=d)} for t, d in (("X", 2), ("Y", 1))]
+    plays = clean.playlist_plays(frame("playlist_tracks", [*ordered, *dated, {"playlist_id": "q", "track_id": "W"}]))
+    assert in_order(plays.filter("sequence_id = 'p'")) == "BAC"
+    assert in_order(plays.filter("sequence_id = 'q'")) == "YXW"
+
+
+def test_sessions_end_at_a_pause_and_go_on_over_midnight(frame: Frame) -> None:
+    minutes = [0, 30, 61, 700, 719, 745, 2200]
+    events = [event(f"t{m}", ts=NOON + timedelta(minutes=m)) for m in minutes]
+    rows = sessions.plays(frame("events", events), 30).orderBy("ts").collect()
+    starts = [row["sequence_id"].removeprefix("u@2024-05-") for row in rows]
+    first, second, night, last = "01T12:00:00", "01T13:01:00", "01T23:40:00", "03T00:40:00"
+    assert starts == [f"{s}.000000Z" for s in (first, first, second, night, night, night, last)]
+
+
+def test_without_times_a_listener_is_one_sequence(frame: Frame) -> None:
+    plays = sessions.plays(frame("events", [event(t, position=p) for t, p in (("A", 3), ("B", 1), ("C", 2))]), 30)
+    assert {row["sequence_id"] for row in plays.collect()} == {"u"}
+    assert in_order(plays) == "BCA"
+
+
+@pytest.mark.parametrize("shares", [(0.1, 0.1), (0.25, 0.05)])
+def test_cuts_in_time_are_those_of_recsys_splits(spark: SparkSession, shares: tuple[float, float]) -> None:
+    rng = np.random.default_rng(3)
+    origin = np.datetime64("2024-01-01")
+    owners = {f"o{n}": (origin + rng.choice(90, n, replace=False), rng.geometric(0.1, n)) for n in (1, 2, 3, 4, 9, 60)}
+    rows = [(o, d, int(c)) for o, (ds, cs) in owners.items() for d, c in zip(ds.tolist(), cs, strict=True)]
+    days = spark.createDataFrame(rows, "owner_id string, day date, plays long")
+
+    def labels(stamps: np.ndarray, counts: np.ndarray) -> list[str]:
+        if len(np.unique(stamps)) < 3:
+            return ["train"] * len(stamps)
+        valid, test = time.boundaries(stamps, counts, *shares)
+        return ["test" if d >= test else "valid" if d >= valid else "train" for d in stamps]
+
+    own = {(r["owner_id"], r["day"]): r["split"] for r in split.day_splits(days, "owner", *shares).collect()}
+    for owner, (stamps, counts) in owners.items():
+        assert [own[owner, day] for day in stamps.tolist()] == labels(stamps, counts)
+    stamps, counts = (np.concatenate(parts) for parts in zip(*owners.values(), strict=True))
+    every = {r["day"]: r["split"] for r in split.day_splits(days, "all", *shares).collect()}
+    assert [every[day] for day in stamps.tolist()] == labels(stamps, counts)
+
+
+def test_playlists_are_split_by_the_bucket_of_recsys_splits(spark: SparkSession) -> None:
+    ids = [f"yes:{i}" for i in range(500)] + ["Ærø", "日本"]
+    frame = spark.createDataFrame([(i,) for i in ids], "sequence_id string")
+    found = {r["sequence_id"]: r["split"] for r in split.split(frame, frame, "playlist_hash", 0.2, 0.1).collect()}
+    buckets = playlist.bucket(ids)
+    assert [found[i] for i in ids] == ["test" if b < 0.1 else "valid" if b < 0.1 + 0.2 else "train" for b in buckets]
+
+
+def test_under_leave_one_out_no_held_out_track_is_counted(spark: SparkSession) -> None:
+    histories = [[0, 1, 2, 1, 3], [4, 5], [6, 6, 7], [0, 2, 1, 0]]
+    columns = "sequence_id string, owner_id string, track_id string, ts timestamp, position long, event_id string"
+    rows = [(str(s), str(s), str(t), None, p, "") for s, history in enumerate(histories) for p, t in enumerate(history)]
+    parts = spark.createDataFrame(
+        [(str(s), str(s), "train") for s in range(4)], "sequence_id string, owner_id string, split string"
+    )
+    counts = sequences.track_counts(spark.createDataFrame(rows, columns), parts, leave_one_out=True)
+    train = splits.leave_one_out(Sequences(Ragged.of(histories), np.arange(4), None, 8)).train.items.values
+    found = {int(row["track_id"]): row["train_count"] for row in counts.collect()}
+    assert [found[track] for track in range(8)] == np.bincount(train, minlength=8).tolist()
+
+
+def test_content_comes_by_id_then_by_name_then_by_artist(spark: SparkSession, frame: Frame) -> None:
+    columns = "index int, track_id string, artist_id string, name_key string"
+    items = spark.createDataFrame([(0, "a:1", "A", "a|x"), (1, "b:1", "A", "a|y"), (2, "c:1", "C", "|z")], columns)
+    told = [("a:1", "a|x"), ("b:1", "a|y"), ("z:1", "a|y"), ("z:2", "a|y"), ("z:3", "|z")]
+    tracks = frame("tracks", [{"track_id": t, "name_key": k} for t, k in told])
+    sound = [
+        ("a:1", "tempo", 90.0),
+        ("z:1", "tempo", 100.0),
+        ("z:2", "tempo", 120.0),
+        ("b:1", "energy", 0.5),
+        ("z:1", "energy", 0.9),
+        ("z:3", "tempo", 1.0),
+    ]
+    audio = content.audio(
+        items,
+        tracks,
+        frame("audio_features", [dict(zip(("track_id", "name", "value"), s, strict=True)) for s in sound]),
+    )
+    assert {(r["index"], r["name"]): round(r["value"], 3) for r in audio.collect()} == {
+        (0, "tempo"): 90.0, (1, "tempo"): 110.0, (1, "energy"): 0.5,
+    }  # fmt: skip
+    said = [
+        ("a:1", "track", " Rock ", 2.0),
+        ("A", "artist", "rock", 9.0),
+        ("A", "artist", "live", 1.0),
+        ("z:1", "track", "pop", 1.0),
+    ]
+    names = ("subject_id", "subject_type", "tag", "weight")
+    tags = content.tags(items, tracks, frame("tags", [dict(zip(names, s, strict=True)) for s in said]))
+    assert {(r["index"], r["tag"]): (r["distance"], r["weight"]) for r in tags.collect()} == {
+        (0, "rock"): (0, 2.0), (0, "live"): (2, 1.0),
+        (1, "pop"): (1, 1.0), (1, "rock"): (2, 9.0), (1, "live"): (2, 1.0),
+    }  # fmt: skip
+
+
+def test_tags_become_indices_the_nearest_first_and_words_of_the_text() -> None:
+    items = pl.DataFrame(
+        {"index": [0, 1], "title": ["X", "Y"], "artist_name": ["A", "B"]}, schema_overrides={"index": pl.Int32}
+    )
+    tags = pl.DataFrame(
+        [(0, "rock", 2, 9.0), (0, "live", 0, 1.0), (0, "loud", 0, 3.0), (0, "rare", 0, 9.0)]
+        + [(1, tag, 0, 1.0) for tag in ("rock", "live", "loud")],
+        schema={"index": pl.Int32, "tag": pl.String, "distance": pl.Int32, "weight": pl.Float64}, orient="row",
+    )  # fmt: skip
+    audio = pl.DataFrame(schema={"index": pl.Int32, "name": pl.String, "value": pl.Float32})
+    joined = vectors.join(items, audio, tags, max_tags=3, min_items=2)
+    assert joined.tags == ["live", "loud", "rock"]
+    assert joined.table["tags"].to_list() == [[1, 0, 2], [0, 1, 2]]
+    assert joined.table["text"].to_list() == ["X A loud live rock", "Y B live loud rock"]
+    assert joined.table["audio"].to_list() == [None, None]
