@@ -87,13 +87,14 @@ def _mapping(columns: list[str]) -> dict[str, str]:
 
 
 def _formats() -> RenderableType:
+    from rich.markup import escape
     from rich.table import Table
 
     from features.importers.formats import FORMATS
 
     table = Table("format", "holds", "PATH is")
     for name, row in FORMATS.items():
-        table.add_row(name, row.holds, row.expects)
+        table.add_row(name, escape(row.holds), row.expects)
     return table
 
 

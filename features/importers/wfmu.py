@@ -56,8 +56,7 @@ class Wfmu:
                     "no title": pl.col("title").is_null(),
                     "the artist is unknown or various": pl.col("artist_name").str.contains(UNKNOWN),
                     "the title is unknown": pl.col("title").str.contains(UNKNOWN),
-                    "an announcement: artist and title are alike, and there is no other title": alike
-                    & (pl.col("titles") == 1),
+                    "an announcement: artist and title alike, no other title": alike & (pl.col("titles") == 1),
                     "malformed date": pl.col("ts").is_null(),
                 },
             )

@@ -115,7 +115,7 @@ PUBLISHERS = [
         rows=13,
         counts={"tracks": 6, "track_aliases": 6, "events": 5},
         reasons={
-            "an announcement: artist and title are alike, and there is no other title": 1,
+            "an announcement: artist and title alike, no other title": 1,
             "music behind the DJ, without an artist": 1,
             "malformed date": 1,
             "the scrape failed (FAIL)": 1,
