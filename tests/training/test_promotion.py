@@ -76,7 +76,8 @@ def dataset(make_dataset: Callable[..., Dataset]) -> Dataset:
 @pytest.fixture
 def published(tiny_workspace: Workspace) -> Publish:
     def make(dataset: Dataset, name: str, scorer: Scorer, **more: object) -> str:
-        publish(tiny_workspace, dataset, name=name, model=name, scorers={"main": scorer}, config={}, metrics={}, **more)  # type: ignore[arg-type]
+        given = {"name": name, "model": name, "scorers": {"main": scorer}, "config": {}, "metrics": {}} | more
+        publish(tiny_workspace, dataset, **given)  # type: ignore[arg-type]
         return name
 
     return make
@@ -226,11 +227,25 @@ def test_a_dry_run_decides_and_the_next_run_carries_it_out(
     assert tiny_workspace.champion().bundle == right  # type: ignore[union-attr]
 
 
-def test_a_kill_between_registry_and_pointer_leaves_the_old_champion_and_is_mended(
-    tiny_workspace: Workspace, dataset: Dataset, baseline: str, published: Publish
+@pytest.mark.parametrize(
+    ("killed_at", "served"),
+    [
+        ("training.registry.set_alias", "popularity"),
+        ("recsys.workspace.Workspace.set_champion", "popularity"),
+        ("training.promotion.record", "right"),
+    ],
+)
+def test_a_kill_while_a_decision_is_carried_out_is_mended_by_the_next_run(
+    tiny_workspace: Workspace,
+    dataset: Dataset,
+    baseline: str,
+    published: Publish,
+    killed_at: str,
+    served: str,
 ) -> None:
     promote(tiny_workspace, dataset, SETTINGS)
     right = published(dataset, "right", walks())
+    promote(tiny_workspace, dataset, SETTINGS, bundle=right, dry_run=True)
 
     class Killed(BaseException):
         pass
@@ -239,12 +254,16 @@ def test_a_kill_between_registry_and_pointer_leaves_the_old_champion_and_is_mend
         raise Killed
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Workspace, "set_champion", kill)
+        patch.setattr(killed_at, kill)
         with pytest.raises(Killed):
             promote(tiny_workspace, dataset, SETTINGS, bundle=right)
-    assert tiny_workspace.champion().bundle == baseline  # type: ignore[union-attr]
-    assert promote(tiny_workspace, dataset, SETTINGS, bundle=right).champion == right
-    assert tiny_workspace.champion().bundle == right  # type: ignore[union-attr]
+    assert tiny_workspace.champion().bundle == served  # type: ignore[union-attr]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(promotion, "Contest", None)  # nothing is measured again
+        assert promote(tiny_workspace, dataset, SETTINGS, bundle=right).applied_at
+    champion = tiny_workspace.champion()
+    assert champion is not None
+    assert (champion.bundle, champion.previous) == (right, [baseline])
     assert registry.aliased(tiny_workspace, "tiny", "champion") == right
 
 
@@ -258,7 +277,16 @@ def test_rollback_returns_to_the_champion_before(
     assert registry.aliased(tiny_workspace, "tiny", "champion") == baseline
     with pytest.raises(MissingError, match="no bundle that was served before"):
         rollback(tiny_workspace)
-    assert promote(tiny_workspace, dataset, SETTINGS).champion == baseline
+    again = promote(tiny_workspace, dataset, SETTINGS)
+    assert (again.champion, again.challenger) == (baseline, None)  # what was taken back is not offered again
+
+
+def test_the_challenger_is_the_best_neural_bundle_on_validation(
+    tiny_workspace: Workspace, dataset: Dataset, baseline: str, published: Publish
+) -> None:
+    for name, figure in (("seed-1", 0.2), ("seed-2", 0.4), ("seed-3", 0.3)):
+        published(dataset, name, walks(), metrics={"valid_ndcg@20": figure})
+    assert promote(tiny_workspace, dataset, SETTINGS).challenger == "seed-2"
 
 
 def test_a_damaged_challenger_is_refused_and_a_damaged_champion_steps_aside(

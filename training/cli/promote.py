@@ -20,7 +20,7 @@ console = Console()
 def promote(
     dataset: Annotated[str | None, typer.Option(help="Data set; may be left out where there is only one.")] = None,
     bundle: Annotated[
-        str | None, typer.Option(help="The challenger.", show_default="best neural bundle on validation")
+        str | None, typer.Option(help="Name of the challenger.", show_default="best neural bundle on validation")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Measure, decide and record; change nothing.")] = False,
     require: Annotated[bool, typer.Option("--require", help="Exit with status 1 unless the challenger wins.")] = False,
