@@ -1,0 +1,1 @@
+"""What a person reads about the imported data before anything is trained on them."""
