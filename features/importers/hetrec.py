@@ -59,7 +59,11 @@ class HetRec:
                 },
             )
             yield Batch("tags", rows.filter(pl.col("_reason").is_not_null()), read=len(rows))
-            counts.append(good(rows).group_by("item_id", "tagValue").agg(pl.len(), pl.first("_file", "_line", "_row")))
+            counts.append(
+                good(rows)
+                .group_by("item_id", "tagValue", maintain_order=True)
+                .agg(pl.len(), pl.first("_file", "_line", "_row"))
+            )
         together = pl.concat(counts).group_by("item_id", "tagValue", maintain_order=True)
         yield Batch(
             "tags",

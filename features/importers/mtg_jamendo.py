@@ -45,5 +45,7 @@ class MtgJamendo:
             rows = flagged(rows, {"DURATION is no number": pl.col("duration_ms").is_null()})
             yield Batch("tracks", rows)
             names = pl.col("TAGS").str.replace_all("\r", "").str.split(",")
-            names = names.list.eval(pl.element().str.replace("^.*---", "").str.strip_chars()).list.unique()
+            names = names.list.eval(pl.element().str.replace("^.*---", "").str.strip_chars()).list.unique(
+                maintain_order=True
+            )
             yield Batch("tags", track_tags(good(rows), names, self.source), read=0)
