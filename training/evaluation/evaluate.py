@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from recsys.baselines import BASELINES
-from recsys.baselines.base import Baseline
 from recsys.bundle import now
 from recsys.dataset import Dataset
 from recsys.errors import InputError
@@ -38,7 +37,7 @@ from training.evaluation.systems import (
     score_bundles,
     up_to_valid,
 )
-from training.evaluation.tuned import TunedBaselines, grids
+from training.evaluation.tuned import Choices, TunedBaselines, grids
 from training.publish import publish
 
 Averager = Callable[[Float64], Interval]
@@ -62,10 +61,9 @@ def evaluate(workspace: Workspace, dataset: Dataset, settings: EvaluateSettings)
         return stored, False
     whole = for_dataset(dataset)
     arena = Arena(dataset, sampled(whole, *settings.limits), harness.Catalogue.of(dataset))
-    fitting = [cls for cls in BASELINES.values() if dataset.manifest.dated or not cls.needs_time]
     tuned = TunedBaselines(path.with_name("tuned.json"), dataset.manifest.fingerprint)
     neural = [score_bundles(workspace, arena, *group) for group in neural_bundles(workspace, dataset).items()]
-    chosen = {p: {cls.name: _tune(tuned, cls, p, arena) for cls in fitting} for p in protocols}
+    chosen = {protocol: _tuned(tuned, protocol, arena) for protocol in protocols}
     tables = []
     for protocol, choices in chosen.items():
         scored = [score_baseline(arena, *choice, protocol, settings.seeds) for choice in choices.values()]
@@ -74,7 +72,7 @@ def evaluate(workspace: Workspace, dataset: Dataset, settings: EvaluateSettings)
         inputs=inputs,
         data=_data(arena, whole),
         tables=tables,
-        left_out={name: "needs time" for name, cls in BASELINES.items() if cls not in fitting},
+        left_out={name: "needs time" for name in BASELINES if name not in chosen[protocols[0]]},
         published=None if settings.quick else _publish(workspace, arena, chosen[protocols[0]], tables[0].reference),
         evaluated_at=now(),
     )
@@ -110,9 +108,9 @@ def _stands(workspace: Workspace, report: Report) -> bool:
     return report.published is None or (workspace.bundles / report.published / "manifest.json").is_file()
 
 
-def _tune(tuned: TunedBaselines, cls: type[Baseline], protocol: ProtocolName, arena: Arena) -> tuple[Baseline, float]:
+def _tuned(tuned: TunedBaselines, protocol: ProtocolName, arena: Arena) -> Choices:
     live = up_to_valid(arena.dataset) if protocol == "live" else None
-    return tuned.tune(cls, protocol, arena.split.train, arena.split.valid, arena.task, live)
+    return tuned.tune_all(protocol, arena.split.train, arena.split.valid, arena.task, live)
 
 
 def _table(arena: Arena, protocol: ProtocolName, scored: list[Scored], settings: EvaluateSettings) -> ProtocolTable:
@@ -181,7 +179,7 @@ def _data(arena: Arena, whole: Split) -> Data:
     )
 
 
-def _publish(workspace: Workspace, arena: Arena, choices: dict[str, tuple[Baseline, float]], best: str) -> str:
+def _publish(workspace: Workspace, arena: Arena, choices: Choices, best: str) -> str:
     """The best simple baseline as a bundle, with popularity behind it for whom it knows nothing."""
     dataset, train = arena.dataset, arena.split.train
     baseline, valid = choices[best]

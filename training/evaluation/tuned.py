@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 from recsys.baselines import BASELINES
 from recsys.baselines.base import Baseline
-from recsys.baselines.tuning import tune
+from recsys.baselines.mix import Mix
+from recsys.baselines.tuning import Tuned, tune
 from recsys.dataset import Queries, Sequences, Task
 from recsys.files import fingerprint, read_json, write_json
 from recsys.metrics.harness import primary
 from training.evaluation.report import ProtocolName
+
+Choices = dict[str, tuple[Baseline, float]]
+"""Name -> the best candidate and its primary metric on validation."""
 
 
 def grids() -> str:
@@ -30,27 +35,37 @@ class TunedBaselines:
         self._data = data_fingerprint
         self._known: dict[str, Any] = read_json(path) if path.is_file() else {}
 
-    def tune(
-        self,
-        cls: type[Baseline],
-        protocol: ProtocolName,
-        train: Sequences,
-        valid: Queries,
-        task: Task,
-        live: Sequences | None,
-    ) -> tuple[Baseline, float]:
-        """The best candidate and its primary metric on ``valid``; ``live`` as in recsys.baselines.tuning.tune."""
-        candidates = [c.model_dump(mode="json") for c in cls.grid()]
-        asked = {"data": self._data, "candidates": candidates, "queries": len(valid), "task": task}
-        key, place = fingerprint(asked), f"{protocol}/{cls.name}"
-        if self._known.get(place, {}).get("key") != key:
-            tuned = tune(cls, train, valid, primary(task), live=live)
-            self._known[place] = {
-                "key": key,
-                "config": tuned.baseline.model_dump(mode="json"),
-                "score": tuned.score,
-                "trials": tuned.trials.to_dicts(),
-            }
-            write_json(self._path, self._known)
-        choice = self._known[place]
-        return cls.model_validate(choice["config"]), choice["score"]
+    def tune_all(
+        self, protocol: ProtocolName, train: Sequences, valid: Queries, task: Task, live: Sequences | None
+    ) -> Choices:
+        """Every baseline that the data allow, the mix last, of the tuned ones; ``live`` as in tuning.tune."""
+        chosen: Choices = {}
+        for name, cls in BASELINES.items():
+            if cls.needs_time and train.starts is None:
+                continue
+            members = {n: baseline for n, (baseline, _) in chosen.items()} if cls is Mix else None
+            key = fingerprint(
+                {
+                    "data": self._data,
+                    "candidates": [c.model_dump(mode="json") for c in cls.grid()],
+                    "members": members and {n: m.model_dump(mode="json") for n, m in members.items()},
+                    "queries": len(valid),
+                    "task": task,
+                }
+            )
+            place = f"{protocol}/{name}"
+            if self._known.get(place, {}).get("key") != key:
+                tuned = tune(cls, train, valid, primary(task), live=live, members=members)
+                self._keep(place, key, tuned)
+            choice = self._known[place]
+            chosen[name] = cls.model_validate(choice["config"]), choice["score"]
+        return chosen
+
+    def _keep(self, place: str, key: str, tuned: Tuned) -> None:
+        self._known[place] = {
+            "key": key,
+            "config": tuned.baseline.model_dump(mode="json"),
+            "score": tuned.score,
+            "trials": [{**json.loads(t["config"]), "score": t["score"]} for t in tuned.trials.to_dicts()],
+        }
+        write_json(self._path, self._known)
