@@ -93,7 +93,7 @@ class Resolver:
         mine = keyed.with_columns(nth, count=pl.len().over(key))
         theirs = (
             self.open.filter(pl.col(key).is_not_null())
-            .join(keyed.select(key).unique(), on=key, how="semi")
+            .join(keyed.select(key).unique(), on=key, how="semi", maintain_order="left")
             .select("track_id", key, nth, pl.len().over(key).alias("choices"))
         )
         unique = (pl.col("count") == 1) & (pl.col("choices") == 1)

@@ -83,6 +83,19 @@ def test_the_same_files_again_add_nothing(publisher: Publisher, workspace: Path,
 
 
 @every_publisher
+def test_the_same_files_give_the_same_bytes(publisher: Publisher, workspace: Path, tmp_path: Path) -> None:
+    folder = import_publisher(publisher, tmp_path / "raw").folder
+    importer = FORMATS[publisher.form].open(Request(tmp_path / "raw" / publisher.path))
+    other = run(
+        Workspace(tmp_path / "other"), publisher.form, importer, ImportSettings(max_quarantined_share=1.0)
+    ).folder
+
+    written = [path.relative_to(folder) for path in folder.rglob("*.parquet")]
+    assert written
+    assert all((folder / path).read_bytes() == (other / path).read_bytes() for path in written)
+
+
+@every_publisher
 def test_too_much_quarantine_fails_and_leaves_nothing(publisher: Publisher, workspace: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="max_quarantined_share") as raised:
         import_publisher(publisher, tmp_path / "raw", share=0.0)
