@@ -69,8 +69,9 @@ class ItemKNN(_Neighbours):
         return [
             cls(recency=0.0),
             cls(recency=1.0),
-            cls(recency=0.5, half_life_days=7.0),
-            cls(recency=0.5, half_life_days=30.0),
+            cls(recency=0.0, half_life_days=7.0),
+            cls(recency=0.0, half_life_days=30.0),
+            cls(recency=0.5, half_life_days=365.0),
         ]
 
 
@@ -94,8 +95,8 @@ class SequentialRules(_Neighbours):
             cls(backward=0.7, recency=0.2, distance=0.3),
             cls(backward=0.3, recency=1.0),
             cls(backward=0.0, recency=1.0),
-            cls(backward=0.3, recency=1.0, half_life_days=7.0),
-            cls(backward=0.3, recency=1.0, half_life_days=90.0),
+            cls(backward=0.7, recency=0.2, distance=0.3, half_life_days=14.0),
+            cls(backward=0.3, recency=1.0, half_life_days=365.0),
         ]
 
     def _rule(self) -> Rule:

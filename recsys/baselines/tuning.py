@@ -21,7 +21,7 @@ Metric = Callable[[Scorer, Queries], float]
 """The figure of a scorer on queries, a mean over them; higher is better."""
 
 
-SHARES = (0.1, 0.3, 0.6, 1.0)
+SHARES = (0.15, 0.4, 1.0)
 """Weights that the search for a mix tries for each member, beside leaving it out."""
 REPEATS = (0.5, 0.1, 0.0)
 """Factors on repeats that are tried where the ranking keeps the history."""
@@ -87,9 +87,9 @@ def _fitting(table: Mapping[str, type[Baseline]], train: Sequences) -> list[tupl
 def _tune_mix(
     members: dict[str, Baseline], train: Sequences, valid: Queries, metric: Metric, live: Sequences | None
 ) -> Tuned:
-    """Coordinate search, for votes by score and by rank: from the best member, one weight at a time, twice round.
+    """Coordinate search: from the best member, one weight at a time, twice round; a change stays only where it helps.
 
-    Then the factor on repeats, where the ranking keeps the history. A change stays only where it helps.
+    Then votes by rank, and where the ranking keeps the history, the factor on repeats.
     """
     rehearsal = Rehearsal.of(members, train, valid, live, Mix.model_fields["depth"].default)
     trials: dict[str, tuple[Mix, float]] = {}
@@ -105,14 +105,11 @@ def _tune_mix(
         return max(options, key=lambda trial: trial[1])
 
     best = better(*(attempt({name: 1.0}) for name in members))
-    start = best[0].weights
-    steps = [(votes, name) for votes in ("score", "rank") for name in [*members, *members]]
-    found = {"score": best, "rank": attempt(start, votes="rank")}
-    for votes, name in track(steps, description="weighing the mix"):
-        others = {n: w for n, w in found[votes][0].weights.items() if n != name}
+    for name in track([*members, *members], description="weighing the mix"):
+        others = {n: w for n, w in best[0].weights.items() if n != name}
         options = [{**others, name: share} for share in SHARES] + [others] * bool(others)
-        found[votes] = better(found[votes], *(attempt(weights, votes=votes) for weights in options))
-    best = better(*found.values())
+        best = better(best, *map(attempt, options))
+    best = better(best, attempt(best[0].weights, votes="rank"))
     if not valid.mask_history:
         chosen = best[0]
         best = better(best, *(attempt(chosen.weights, votes=chosen.votes, repeats=factor) for factor in REPEATS))
