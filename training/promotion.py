@@ -70,12 +70,12 @@ def promote(
 def rollback(workspace: Workspace) -> Champion:
     """Serve the champion before this one again. Neural bundles made until now are passed over from here on.
 
-    Raises MissingError where nothing was served before.
+    Raises MissingError where nothing was served before, InputError where that bundle is damaged by now.
     """
     current = workspace.champion()
     if current is None or not current.previous:
         raise MissingError(f"{workspace.root}/champion.json names no bundle that was served before")
-    manifest = _named(workspace, current.previous[-1])
+    manifest = Bundle.open(workspace.bundles / current.previous[-1]).manifest
     champion = Champion(
         bundle=manifest.name,
         dataset=manifest.data.dataset,

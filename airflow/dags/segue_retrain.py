@@ -16,11 +16,15 @@ from __future__ import annotations
 
 import os
 import shlex
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pendulum
 from airflow.sdk import Param, dag, task
+
+
+def absolute(default: str, title: str, description: str) -> Param:
+    """A path. Airflow runs each task in a temporary folder, so a relative one would lead nowhere."""
+    return Param(os.path.abspath(default), type="string", pattern="^/", title=title, description=description)
 
 
 def words(title: str) -> Param:
@@ -28,9 +32,11 @@ def words(title: str) -> Param:
 
 
 PARAMS = {
-    "workspace": Param("workspace", type="string", minLength=1, title="Workspace", description="Folder; absolute."),
+    "workspace": absolute(os.environ.get("SEGUE_WORKSPACE", "/var/lib/segue/workspace"), "Workspace", "A folder."),
     "format": Param("yes", type="string", minLength=1, title="Format", description="As in `segue import --list`."),
-    "path": Param("data/yes-radio", type="string", minLength=1, title="Path", description="Folder or file to import."),
+    "path": absolute(
+        os.path.join(os.environ.get("SEGUE_DATA", "/var/lib/segue/data"), "yes-radio"), "Path", "What to import."
+    ),
     "source": Param("yes", type="string", minLength=1, title="Source", description="Its name, and the data set's."),
     "import_options": words("segue import"),
     "features_options": words("segue features"),
@@ -46,7 +52,7 @@ def segue(params: dict[str, Any], *command: str) -> str:
 
 @dag(
     schedule="@daily",
-    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
     default_args={"retries": int(os.environ.get("SEGUE_DAG_RETRIES", "2")), "retry_delay": timedelta(minutes=5)},
