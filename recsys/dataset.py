@@ -50,6 +50,8 @@ class DatasetManifest(BaseModel):
     audio_features: list[str]
     tags: list[str]
     text_encoder: str
+    unit: str = "playlist"
+    """What a person calls one sequence: playlist, radio programme, session. Reasons say "in 41 playlists"."""
     config: dict[str, Any]
 
 

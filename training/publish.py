@@ -64,6 +64,7 @@ def publish(
             dataset=dataset.manifest.name,
             fingerprint=dataset.manifest.fingerprint,
             simulated=dataset.manifest.simulated,
+            unit=dataset.manifest.unit,
         ),
         training_window=training_window or window_of(dataset, "train"),
         metrics=metrics,
