@@ -3,6 +3,10 @@
 A slice (33 MB, 1,000 playlists) is one task. Python only cuts its text into playlists, so that a file which breaks off
 gives all playlists before the break and every one has its line; the JVM parses them by an explicit schema. What a task
 holds is a few times the text of one file, whatever the number of files.
+
+Measured on generated slices of the published layout and size: 4 slices took 44 s of CPU, 20 took 68 s, so 1.5 s a slice
+and 40 s to start. For all 1,000 that would be 25 minutes of CPU and 4 GB under $TMPDIR; peak memory was 4.7 GB with the
+default heap of 4 GB, of which Python had .8.
 """
 
 from __future__ import annotations
