@@ -55,7 +55,7 @@ def _forest(axes: Axes, table: ProtocolTable) -> None:
             fontsize=8.5,
             color=_colour(row),
         )
-    axes.set_yticks(range(len(rows)), [_name(row) for row in rows])
+    axes.set_yticks(range(len(rows)), [f"{_name(row)}   {len(rows) - place}" for place, row in enumerate(rows)])
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlim(left=0)
     axes.set_xlabel(f"{LABEL.get(table.primary, table.primary)} ({table.protocol}; dashed: best simple baseline)")
@@ -64,35 +64,18 @@ def _forest(axes: Axes, table: ProtocolTable) -> None:
 
 
 def _scatter(axes: Axes, table: ProtocolTable) -> None:
-    for row in table.rows:
+    """The best on top: the last is drawn first. Names would overlap, so each point has its place in the ranking."""
+    for place, row in reversed(list(enumerate(table.rows, start=1))):
         x, y = 100 * row.catalogue["coverage"], row.metrics[table.primary].mean
-        axes.plot(x, y, "D" if row.kind == "neural" else "o", color=_colour(row), ms=6)
-    for row, (dx, dy, side) in zip(table.rows, _offsets(table), strict=True):
-        x, y = 100 * row.catalogue["coverage"], row.metrics[table.primary].mean
-        axes.annotate(
-            row.name, (x, y), xytext=(dx, dy), textcoords="offset points", ha=side, va="center", fontsize=8,
-            color=_colour(row),
-        )  # fmt: skip
-    axes.margins(x=0.22, y=0.12)
+        axes.plot(x, y, "o", color=_colour(row), ms=13, markeredgecolor="white", clip_on=False)
+        axes.annotate(str(place), (x, y), ha="center", va="center_baseline", fontsize=8, color="white", weight="bold")
+    axes.margins(x=0.12, y=0.12)
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("catalogue covered by the first 20 places, %")
     axes.set_ylabel(LABEL.get(table.primary, table.primary))
     axes.set_title("accuracy against coverage", loc="left", fontsize=10)
     _plain(axes)
-
-
-def _offsets(table: ProtocolTable) -> list[tuple[int, int, str]]:
-    """Where each label stands: to the right of its point, to the left where a neighbour is close on the right."""
-    points = [(row.catalogue["coverage"], row.metrics[table.primary].mean) for row in table.rows]
-    width = max(x for x, _ in points) or 1.0
-    height = max(y for _, y in points) or 1.0
-    return [
-        (-7, 0, "right")
-        if any(0 < (x2 - x) / width < 0.3 and abs(y2 - y) / height < 0.05 for x2, y2 in points)
-        else (7, 0, "left")
-        for x, y in points
-    ]
 
 
 def _against(row: Row, table: ProtocolTable) -> str:

@@ -25,6 +25,8 @@ from training.evaluation.evaluate import evaluate, report_path
 from training.evaluation.report import Report
 from training.evaluation.settings import EvaluateSettings
 
+few = pytest.mark.usefixtures("few_baselines")
+
 SETTINGS = EvaluateSettings(resamples=100)
 STATIC = SETTINGS.model_copy(update={"protocol": "static"})
 
@@ -44,6 +46,7 @@ def printed(report: Report) -> list[str]:
     return console.export_text().splitlines()
 
 
+@few
 def test_the_whole_way(tiny_workspace, make_dataset, publish_neural):
     dataset: Dataset = make_dataset()
     bundles = [publish_neural(tiny_workspace, dataset, seed, 1) for seed in (1, 2, 3)]
@@ -82,6 +85,7 @@ def _test_queries(dataset: Dataset):
     return for_dataset(dataset).test
 
 
+@few
 def test_again_it_is_read_and_afresh_it_is_the_same(tiny_workspace, make_dataset, publish_neural):
     dataset = make_dataset()
     publish_neural(tiny_workspace, dataset, 1, 1)
@@ -101,6 +105,7 @@ def test_again_it_is_read_and_afresh_it_is_the_same(tiny_workspace, make_dataset
     assert figures(evaluate(tiny_workspace, dataset, SETTINGS)[0]) == figures(first)
 
 
+@few
 def test_a_new_bundle_or_other_data_is_evaluated_anew(tiny_workspace, make_dataset, publish_neural):
     dataset = make_dataset()
     evaluate(tiny_workspace, dataset, STATIC)
@@ -114,6 +119,7 @@ def test_a_new_bundle_or_other_data_is_evaluated_anew(tiny_workspace, make_datas
     assert "ring" not in [row.name for row in report.tables[0].rows]
 
 
+@few
 def test_seeds_are_averaged_query_by_query(tiny_workspace, make_dataset, publish_neural):
     """One seed is always right; the other goes a step too far, so the right track stands second or later."""
     dataset = make_dataset()
@@ -127,6 +133,7 @@ def test_seeds_are_averaged_query_by_query(tiny_workspace, make_dataset, publish
     assert row.seed_deviation["mrr@20"] == pytest.approx((1.0 - wrong) / np.sqrt(2))
 
 
+@few
 def test_the_table_fits_and_says_what_it_rests_on(tiny_workspace, make_dataset, publish_neural):
     dataset = make_dataset()
     for seed in (1, 2, 3):
@@ -151,6 +158,7 @@ def test_the_table_fits_and_says_what_it_rests_on(tiny_workspace, make_dataset, 
     assert "never evidence of quality" in "\n".join(printed(simulated))
 
 
+@few
 def test_json_holds_everything_and_the_plot_is_a_picture(tiny_workspace, make_dataset, tmp_path):
     dataset = make_dataset()
     report, _ = evaluate(tiny_workspace, dataset, SETTINGS)
@@ -165,6 +173,7 @@ def test_json_holds_everything_and_the_plot_is_a_picture(tiny_workspace, make_da
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
+@few
 def test_live_follows_what_static_cannot_know(tiny_workspace, make_dataset):
     """From the first test day on everybody goes round the other way: only the live protocol learns it."""
     dataset = make_dataset()
@@ -178,6 +187,7 @@ def test_live_follows_what_static_cannot_know(tiny_workspace, make_dataset):
     assert live > static + 0.05
 
 
+@few
 def test_without_time_there_is_no_live_protocol(tiny_workspace, make_dataset):
     folder = make_dataset().folder
     manifest = json.loads((folder / "manifest.json").read_text()) | {"dated": False, "protocol": "leave_one_out"}
@@ -190,6 +200,7 @@ def test_without_time_there_is_no_live_protocol(tiny_workspace, make_dataset):
     assert report.left_out.keys() == {"decayed-popularity"}
 
 
+@few
 def test_quick_publishes_nothing(tiny_workspace, make_dataset):
     dataset = make_dataset()
     quick = SETTINGS.model_copy(update={"quick": True, "protocol": "static"})
