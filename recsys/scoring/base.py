@@ -63,10 +63,12 @@ def top_k(scores: Float32, k: int) -> tuple[Int32, Float32]:
     else:
         # argpartition picks any of several equal scores at the border, so what ties there is settled by index below.
         border = -np.partition(-scores, k - 1, axis=1)[:, k - 1 : k]
-        above = scores > border
-        room = k - above.sum(axis=1, keepdims=True)
-        tied = scores == border
-        keep = above | (tied & (np.cumsum(tied, axis=1) <= room))
+        keep = scores >= border
+        surplus = np.count_nonzero(keep, axis=1, keepdims=True) - k
+        crowded = np.flatnonzero(surplus)
+        tied = scores[crowded] == border[crowded]
+        room = np.count_nonzero(tied, axis=1, keepdims=True) - surplus[crowded]
+        keep[crowded] &= ~tied | (np.cumsum(tied, axis=1, dtype=np.int32) <= room)
         chosen = np.nonzero(keep)[1].reshape(rows, k)
     values = np.take_along_axis(scores, chosen, axis=1)
     order = np.argsort(-values, axis=1, kind="stable")

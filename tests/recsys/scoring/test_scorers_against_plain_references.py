@@ -191,3 +191,13 @@ def test_a_mix_sums_its_members_votes(weights: list[list[int]], depth: int) -> N
     by_rank[1] *= 0.5
     assert_allclose(Mix(members, (1.0, 0.5), "score", 10.0, depth, 1.0).scores(history)[0], by_score, rtol=1e-5)
     assert_allclose(Mix(members, (1.0, 0.5), "rank", 10.0, depth, 0.5).scores(history)[0], by_rank, rtol=1e-5)
+
+
+@given(
+    st.lists(st.lists(st.sampled_from([-np.inf, 0.0, 1.0, 2.0]), min_size=6, max_size=6), max_size=5), st.integers(1, 8)
+)
+def test_top_k_puts_the_lower_index_first_among_equals(scores: list[list[float]], k: int) -> None:
+    expected = [sorted(range(6), key=lambda i: -row[i])[:k] for row in scores]
+    items, values = top_k(np.array(scores, np.float32).reshape(-1, 6), k)
+    assert items.tolist() == expected
+    assert values.tolist() == [[row[i] for i in chosen] for row, chosen in zip(scores, expected, strict=True)]
