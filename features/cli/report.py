@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     import polars as pl
     from rich.table import Table
 
-report = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="Reports about the imported data.")
+report = typer.Typer(
+    no_args_is_help=True, add_completion=False, rich_markup_mode="rich", help="Reports about the imported data."
+)
 
 
 @report.callback()
