@@ -65,14 +65,14 @@ class Replicated:
     def __init__(self, model: SASRec, settings: TrainSettings, group: Group) -> None:
         self.core = model
         self.model: nn.Module = DistributedDataParallel(model) if group.world > 1 else model
-        table_rate = settings.table_learning_rate or settings.learning_rate
         self._optimizer = OPTIMIZERS[settings.optimizer](
             [
-                {"params": list(model.items.parameters()), "lr": table_rate},
+                {"params": list(model.items.parameters()), "lr": settings.table_learning_rate},
                 {"params": [p for name, p in model.named_parameters() if not name.startswith("items.")]},
             ],
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
+            fused=True,
         )
         self._rates = [g["lr"] for g in self._optimizer.param_groups]
 
@@ -105,11 +105,10 @@ class Sharded:
         from torchrec.distributed.planner import EmbeddingShardingPlanner, ParameterConstraints, Topology
 
         fused = {"rowwise_adagrad": EmbOptimType.EXACT_ROWWISE_ADAGRAD, "adam": EmbOptimType.ADAM}
-        table_rate = settings.table_learning_rate or settings.learning_rate
         sharder = EmbeddingCollectionSharder(
             fused_params={
                 "optimizer": fused[settings.table_optimizer or "rowwise_adagrad"],
-                "learning_rate": table_rate,
+                "learning_rate": settings.table_learning_rate,
             }
         )
         constraint = ParameterConstraints(sharding_types=[settings.sharding or "row_wise"], compute_kernels=["fused"])
@@ -125,8 +124,10 @@ class Sharded:
             [p for name, p in self.core.named_parameters() if not name.startswith("items.")],
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
+            fused=True,
         )
-        self._rates, self._table_rates = [settings.learning_rate], [table_rate] * len(self._fused.param_groups)
+        self._rates = [settings.learning_rate]
+        self._table_rates = [settings.table_learning_rate] * len(self._fused.param_groups)
 
     def set_rates(self, factor: float) -> None:
         _set_rates(self._optimizer, self._rates, factor)

@@ -43,7 +43,8 @@ def train(
     Raises DivergedError for a loss that is not finite; MLflow then shows the run as failed, with the reason.
     """
     name, started, logged = run_name(dataset, settings, seed), time.perf_counter(), 0
-    plan = BatchPlan(split.train.items, settings.max_length, settings.batch_size, seed, settings.shuffle_order)
+    shuffled = settings.shuffled(dataset.manifest.task)
+    plan = BatchPlan(split.train.items, settings.max_length, settings.batch_size, seed, shuffled)
     validator = Validator(dataset, split.valid, settings.valid_queries)
     checkpoints = Checkpoints(workspace.runs / name, group)
     params = settings.model_dump(exclude={"seeds"}) | {"seed": seed}

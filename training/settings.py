@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from recsys.dataset import Task
 from recsys.settings import Settings
 
 FULL_SOFTMAX_ITEMS = 20_000
@@ -37,20 +38,21 @@ class TrainSettings(Settings, table="train"):
     popularity_power: float = Field(default=0.75, ge=0, le=1)
     """Negatives are drawn by (plays + 1) ** power; 0 is uniform; sampled_softmax only."""
 
-    epochs: int = Field(default=12, ge=1)
+    epochs: int = Field(default=6, ge=1)
     """Passes over the training split; the learning rate falls to 0 by their end."""
-    patience: int = Field(default=4, ge=1)
+    patience: int = Field(default=3, ge=1)
     """Stop after so many epochs without a better validation figure."""
-    batch_size: int = Field(default=128, ge=1)
+    batch_size: int = Field(default=32, ge=1)
     """Rows of a global batch, over all processes."""
-    shuffle_order: float = Field(default=0.0, ge=0, le=1)
-    """Share of rows whose tracks are put in random order, anew each epoch: for playlists that are sets."""
+    shuffle_order: float | None = Field(default=None, ge=0, le=1)
+    """Share of rows whose tracks are put in random order, anew each epoch. None: all of them where the task is to
+    continue a playlist, whose rest is asked in any order; none where the next track is asked."""
     optimizer: Literal["adamw", "adam", "adagrad", "sgd"] = "adamw"
     """A torch optimizer, for all parameters (replicated) or for all but the item table (sharded)."""
     learning_rate: float = Field(default=3e-3, gt=0)
     """Highest learning rate."""
-    table_learning_rate: float | None = Field(default=None, gt=0)
-    """That of the item table; none: the same."""
+    table_learning_rate: float = Field(default=0.012, gt=0)
+    """That of the item table: each of its rows gets far fewer gradients than the rest."""
     weight_decay: float = Field(default=0.0, ge=0)
     """Of `optimizer`."""
     warmup: float = Field(default=0.05, ge=0, lt=1)
@@ -69,6 +71,12 @@ class TrainSettings(Settings, table="train"):
     """One run a seed."""
     valid_queries: int = Field(default=2000, ge=1)
     """Validation queries, a fixed sample; each ranks the full catalogue."""
+
+    def shuffled(self, task: Task) -> float:
+        """`shuffle_order` for a data set of this task."""
+        if self.shuffle_order is not None:
+            return self.shuffle_order
+        return 1.0 if task == "continuation" else 0.0
 
     @property
     def resolved_device(self) -> str:
