@@ -15,8 +15,8 @@ class EvaluateSettings(Settings, table="evaluate"):
     """What is scored, on how many rows, with which intervals."""
 
     protocol: Literal["static", "live", "both"] = "both"
-    """static: fitted once, on the training split. live: knows all days before that of the session. Both need no more
-    than one pass for data without time, which have only the static protocol."""
+    """static: fitted once, on the training split. live: knows all days before that of the session. both: both, or
+    static alone where the data have no time."""
     valid_queries: int = Field(default=2000, ge=1)
     """Validation queries for tuning, at most; a fixed sample."""
     test_queries: int = Field(default=20_000, ge=1)

@@ -27,7 +27,7 @@ def grids() -> str:
 class TunedBaselines:
     """The best candidate of each baseline on validation, from `tuned.json` where it was found before.
 
-    A choice is found again only for equal data, equal candidates, protocol and number of queries.
+    A choice is found again only for equal data, equal candidates, protocol and number of validation queries.
     """
 
     def __init__(self, path: Path, data_fingerprint: str) -> None:
@@ -49,11 +49,10 @@ class TunedBaselines:
                     "data": self._data,
                     "candidates": [c.model_dump(mode="json") for c in cls.grid()],
                     "members": members and {n: m.model_dump(mode="json") for n, m in members.items()},
-                    "queries": len(valid),
                     "task": task,
                 }
             )
-            place = f"{protocol}/{name}"
+            place = f"{protocol}/{len(valid)}/{name}"
             if self._known.get(place, {}).get("key") != key:
                 tuned = tune(cls, train, valid, primary(task), live=live, members=members)
                 self._keep(place, key, tuned)
