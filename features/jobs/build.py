@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
-from pyspark.sql import DataFrame, Observation, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from features.jobs import clean, content, sequences, sessions, split, statistics, tables, vectors
@@ -95,16 +95,14 @@ class _Job:
     def events(self) -> DataFrame:
         """Each play and like once."""
         raw = tables.rows(self.workspace.table_files("events", [self.plan.name]))
-        played, once = Observation("played"), Observation("once")
-        count = F.count(F.lit(1)).alias("rows")
-        events = (
-            self.read("events", [self.plan.name]).filter(F.col("action").isin(*clean.PLAYED)).observe(played, count)
-        )
-        kept = self.staging.keep("events", clean.fold_lists(clean.unique_events(events).observe(once, count)))
+        played = self.read("events", [self.plan.name]).filter(F.col("action").isin(*clean.PLAYED))
+        once = self.staging.keep("once", clean.unique_events(played))
+        kept = self.staging.keep("events", clean.fold_lists(once))
+        counted, unique = played.count(), self.staging.rows("once")
         self.counts["events"] = raw
-        self.counts["left out: skips, dislikes and the like"] = raw - played.get["rows"]
-        self.counts["folded: the same event again"] = played.get["rows"] - once.get["rows"]
-        self.counts["folded: the same list again"] = once.get["rows"] - self.staging.rows("events")
+        self.counts["left out: skips, dislikes and the like"] = raw - counted
+        self.counts["folded: the same event again"] = counted - unique
+        self.counts["folded: the same list again"] = unique - self.staging.rows("events")
         return kept
 
     def playlists(self) -> DataFrame:

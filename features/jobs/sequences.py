@@ -41,7 +41,8 @@ def described(counts: DataFrame, tracks: DataFrame) -> DataFrame:
     Where imports describe a track more than once, one description is taken whole, always the same one.
     """
     known = [name for name in schema.TRACKS.names if name not in ("track_id", "markets", "isrc", "licence")]
-    one = tracks.groupBy("track_id").agg(F.max(F.struct(*known)).alias("track"))
+    ours = tracks.join(counts, "track_id", "left_semi")
+    one = ours.groupBy("track_id").agg(F.max(F.struct(*known)).alias("track"))
     one = one.select("track_id", *(F.col("track")[name].alias(name) for name in known))
     unknown = {"title": F.col("track_id"), "artist_id": F.col("track_id"), "artist_name": F.lit("")}
     return counts.join(one, "track_id", "left").withColumns(
