@@ -108,15 +108,15 @@ class Steps:
         """A server on a free port, until the block ends. Yields host:port."""
         console.rule("[bold]segue serve[/]", align="left")
         start = time.perf_counter()
-        with tempfile.TemporaryDirectory() as folder:
+        log = Workspace().root / "serve.log"
+        with tempfile.TemporaryDirectory() as folder, log.open("w") as access_log:
             ready = Path(folder) / "address"
-            server = subprocess.Popen(
-                [sys.executable, "-m", "recsys.cli", "serve", "--port", "0", "--address-file", str(ready)]
-            )
+            words = [sys.executable, "-m", "recsys.cli", "serve", "--port", "0", "--address-file", str(ready)]
+            server = subprocess.Popen(words, stderr=access_log)
             try:
                 while not ready.is_file():
                     if server.poll() is not None:
-                        raise SegueError("demo: `segue serve` ended before it was ready; its own words stand above")
+                        raise SegueError(f"demo: `segue serve` ended before it was ready: {log} says why")
                     time.sleep(0.05)
                 self.seconds["serve (until ready)"] = time.perf_counter() - start
                 yield ready.read_text().strip()
