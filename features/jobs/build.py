@@ -138,7 +138,7 @@ class _Job:
         if self.plan.kind == "playlists":
             return "playlist_hash", "playlists"
         if 2 * timed <= total:
-            return "leave_one_out", "most events have no time"
+            return "leave_one_out", "events without times" if not timed else "most events have no time"
         return self._owner_or_global(dated)
 
     def _owner_or_global(self, days: DataFrame) -> tuple[Protocol, str]:
@@ -237,9 +237,9 @@ class _Job:
 
 
 def _coverage(items: pl.DataFrame, table: pl.DataFrame) -> dict[str, int]:
-    """Items, and plays of items, that have audio features, tags, or either."""
-    has_audio, has_tags = pl.col("audio").is_not_null(), pl.col("tags").list.len() > 0
-    kinds = {"audio": has_audio, "tags": has_tags, "content": has_audio | has_tags}
+    """Items, and plays of items, that have audio features, tags, either, or at least tags of their artist."""
+    audio, tags = pl.col("audio").is_not_null(), (pl.col("nearest") < 2).fill_null(False)
+    kinds = {"content": audio | tags, "audio": audio, "tags": tags, "artist tags": pl.col("nearest").is_not_null()}
     joined = items.select("index", "count").join(table, on="index")
     row = joined.select(
         pl.col("count").sum().alias("plays"),

@@ -11,6 +11,12 @@ from recsys import schema
 from recsys.dataset import DatasetManifest
 
 _FOLDED = ("folded: ", "left out: ")
+_CONTENT = {
+    "content": "audio or tags",
+    "audio": "audio",
+    "tags": "tags",
+    "artist tags": "tags, or the artist's",
+}
 
 
 def card(folder: Path, manifest: DatasetManifest) -> Table:
@@ -24,15 +30,18 @@ def card(folder: Path, manifest: DatasetManifest) -> Table:
     table.add_row("sources", ", ".join(manifest.sources))
     table.add_row("task, protocol", f"{manifest.task}, {manifest.protocol} ({manifest.config['protocol_reason']})")
     table.add_row("tracks", f"{counts['items']:,}, of which {_share(counts, 'items cold', 'items')} cold")
-    for name in schema.SPLITS:
-        table.add_row(f"{name} sequences", f"{counts[f'sequences {name}']:,}{_dates(folder, name)}")
+    if manifest.protocol == "leave_one_out":
+        table.add_row("sequences", f"{counts['sequences']:,}, each cut at its end{_dates(folder, 'train')}")
+    else:
+        for name in schema.SPLITS:
+            table.add_row(f"{name} sequences", f"{counts[f'sequences {name}']:,}{_dates(folder, name)}")
     read = "playlist tracks" if "playlist tracks" in counts else "events"
     table.add_row(f"{read} read", f"{counts[read]:,}")
     table.add_row("plays kept", f"{counts['plays']:,}")
     for kind in _FOLDED:
         told = [f"{name.removeprefix(kind)} {n:,}" for name, n in counts.items() if name.startswith(kind) and n]
         table.add_row(kind.rstrip(": "), "; ".join(told) or "nothing")
-    for kind, name in (("content", "any content"), ("audio", "audio"), ("tags", "tags")):
+    for kind, name in _CONTENT.items():
         of = [_share(counts, f"{part} with {kind}", part) for part in ("items", "plays")]
         table.add_row(f"with {name}", f"{of[0]} of tracks, {of[1]} of plays")
     table.add_row("audio features", ", ".join(manifest.audio_features) or "none")

@@ -23,7 +23,10 @@ TAGS_PER_ITEM = 20
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """features, tags: the names that `audio` and `tags` stand for. table: index, audio?, tags, text (in words)."""
+    """features, tags: the names that `audio` and `tags` stand for.
+
+    table: index, audio?, tags, nearest? (distance of the nearest tag, see features.jobs.content), text (in words).
+    """
 
     features: list[str]
     tags: list[str]
@@ -43,7 +46,9 @@ def join(items: pl.DataFrame, audio: pl.DataFrame, tags: pl.DataFrame, *, max_ta
     nearest = ["index", "distance", "weight", "code"]
     kept = tags.join(vocabulary, on="tag").sort(nearest, descending=[False, False, True, False])
     of_item = kept.group_by("index", maintain_order=True).agg(
-        pl.col("code").head(TAGS_PER_ITEM).alias("tags"), pl.col("tag").head(TAGS_PER_ITEM).str.join(" ").alias("words")
+        pl.col("code").head(TAGS_PER_ITEM).alias("tags"),
+        pl.col("tag").head(TAGS_PER_ITEM).str.join(" ").alias("words"),
+        pl.col("distance").min().alias("nearest"),
     )
     table = (
         items.select("index", "title", "artist_name")
@@ -54,6 +59,7 @@ def join(items: pl.DataFrame, audio: pl.DataFrame, tags: pl.DataFrame, *, max_ta
             "index",
             "audio",
             pl.col("tags").fill_null([]),
+            "nearest",
             pl.concat_str("title", "artist_name", "words", separator=" ", ignore_nulls=True).alias("text"),
         )
     )
