@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -42,9 +43,9 @@ class Progress:
         """The epoch (from 0) with the highest validation figure."""
         return max(range(len(self.valid)), key=self.valid.__getitem__)
 
-    def finished(self, settings: TrainSettings) -> bool:
+    def finished(self, epochs: int, patience: int) -> bool:
         """All epochs done, or no better figure for ``patience`` of them."""
-        return self.epochs >= settings.epochs or (self.epochs > 0 and self.epochs - 1 - self.best >= settings.patience)
+        return self.epochs >= epochs or (self.epochs > 0 and self.epochs - 1 - self.best >= patience)
 
 
 class Engine:
@@ -55,14 +56,17 @@ class Engine:
 
     def __init__(self, settings: TrainSettings, plan: BatchPlan, train_counts: Int64, seed: int, group: Group) -> None:
         self.settings, self.plan, self.group, self._seed = settings, plan, group, seed
+        self.epochs = settings.epochs_for(plan.positions)
+        # TorchRec asks torch whether it is being traced, and torch warns of the question.
+        logging.getLogger("torch.fx._symbolic_trace").setLevel(logging.ERROR)
         torch.manual_seed(seed)
         model = build_model(settings, len(train_counts), group.device)
         self.parallel = MODES[settings.mode](model, settings, group)
         self.loss = build_loss(settings, train_counts, seed)
 
     def train_epoch(self, epoch: int, on_batch: Callable[[float, float], None] = lambda progress, loss: None) -> float:
-        """The mean loss over the epoch's positions; ``on_batch`` gets the epochs done so far
-        and the loss of each global batch.
+        """The mean loss over the epoch's positions; ``on_batch`` gets the share of the
+        run that is done and the loss, for each global batch.
 
         Raises DivergedError, in every process, before a loss that is not finite is learned from.
         """
@@ -83,12 +87,12 @@ class Engine:
                 )
             self.parallel.update(local * (self.group.world / batch.positions))
             total, positions = total + mean * batch.positions, positions + batch.positions
-            on_batch(batch.progress, mean)
+            on_batch(batch.progress / self.epochs, mean)
         return total / positions
 
     def _factor(self, progress: float) -> float:
         """Linear warm-up, then a cosine to 0 at the end of the last epoch."""
-        done, warmup = progress / self.settings.epochs, self.settings.warmup
+        done, warmup = progress / self.epochs, self.settings.warmup
         if done < warmup:
             return (done + 1e-3) / (warmup + 1e-3)
         return 0.5 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup)))
@@ -111,7 +115,7 @@ class Engine:
         """Train from the last checkpoint, or from the start; yields after each epoch, when it is safe on disk."""
         progress = Progress(**(checkpoints.resume(self.parallel) or {}))
         yield progress
-        while not progress.finished(self.settings):
+        while not progress.finished(self.epochs, self.settings.patience):
             progress.losses.append(self.train_epoch(progress.epochs, on_batch))
             vectors = self.item_vectors()
             figure = validate(self.parallel.core, vectors) if self.group.leads else None

@@ -38,8 +38,9 @@ class TrainSettings(Settings, table="train"):
     popularity_power: float = Field(default=0.75, ge=0, le=1)
     """Negatives are drawn by (plays + 1) ** power; 0 is uniform; sampled_softmax only."""
 
-    epochs: int = Field(default=6, ge=1)
-    """Passes over the training split; the learning rate falls to 0 by their end."""
+    epochs: int | None = Field(default=None, ge=1)
+    """Passes over the training split; the learning rate falls to 0 by their end. None: about 700,000 targets' worth,
+    but 5 at least and 30 at most."""
     patience: int = Field(default=3, ge=1)
     """Stop after so many epochs without a better validation figure."""
     batch_size: int = Field(default=32, ge=1)
@@ -71,6 +72,14 @@ class TrainSettings(Settings, table="train"):
     """One run a seed."""
     valid_queries: int = Field(default=2000, ge=1)
     """Validation queries, a fixed sample; each ranks the full catalogue."""
+
+    def epochs_for(self, positions: int) -> int:
+        """`epochs` for a training split of so many targets.
+
+        >>> [TrainSettings().epochs_for(n) for n in (137_000, 48_000, 300, 2_000_000)]
+        [5, 15, 30, 5]
+        """
+        return self.epochs or min(max(round(700_000 / positions), 5), 30)
 
     def shuffled(self, task: Task) -> float:
         """`shuffle_order` for a data set of this task."""

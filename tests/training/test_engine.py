@@ -100,7 +100,7 @@ def test_it_stops_when_validation_no_longer_gains(tmp_path: Path, group: Group) 
 
 
 def test_progress_of_a_run_without_epochs() -> None:
-    assert not Progress().finished(TrainSettings(device="cpu"))
+    assert not Progress().finished(epochs=1, patience=1)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_before_it_is_learned_from(group: Group) -> None:

@@ -88,15 +88,16 @@ def _train(workspace: Workspace, data: Dataset, settings: TrainSettings, seeds: 
                     highlight=False,
                 )
             for seed in seeds:
-                bar = bars.add_task(f"seed {seed}", total=settings.epochs, state="")
+                bar = bars.add_task(f"seed {seed}", total=1.0, state="")
 
                 def on_batch(progress: float, loss: float, bar: TaskID = bar) -> None:
                     bars.update(bar, completed=progress)
 
                 def on_epoch(progress: RunProgress, bar: TaskID = bar) -> None:
-                    bars.update(bar, completed=progress.epochs, state=_state(progress))
+                    bars.update(bar, state=_state(progress))
 
                 results.append(train(workspace, data, split, settings, seed, group, on_batch, on_epoch))
+                bars.update(bar, completed=1.0)
     return results
 
 
