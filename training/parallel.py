@@ -67,7 +67,7 @@ class Replicated:
         self.model: nn.Module = DistributedDataParallel(model) if group.world > 1 else model
         self._optimizer = OPTIMIZERS[settings.optimizer](
             [
-                {"params": list(model.items.parameters()), "lr": settings.table_learning_rate},
+                {"params": list(model.items.parameters()), "lr": settings.table_rate},
                 {"params": [p for name, p in model.named_parameters() if not name.startswith("items.")]},
             ],
             lr=settings.learning_rate,
@@ -108,7 +108,7 @@ class Sharded:
         sharder = EmbeddingCollectionSharder(
             fused_params={
                 "optimizer": fused[settings.table_optimizer or "rowwise_adagrad"],
-                "learning_rate": settings.table_learning_rate,
+                "learning_rate": settings.table_rate,
             }
         )
         constraint = ParameterConstraints(sharding_types=[settings.sharding or "row_wise"], compute_kernels=["fused"])
@@ -127,7 +127,7 @@ class Sharded:
             fused=True,
         )
         self._rates = [settings.learning_rate]
-        self._table_rates = [settings.table_learning_rate] * len(self._fused.param_groups)
+        self._table_rates = [settings.table_rate] * len(self._fused.param_groups)
 
     def set_rates(self, factor: float) -> None:
         _set_rates(self._optimizer, self._rates, factor)

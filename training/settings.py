@@ -52,8 +52,9 @@ class TrainSettings(Settings, table="train"):
     """A torch optimizer, for all parameters (replicated) or for all but the item table (sharded)."""
     learning_rate: float = Field(default=3e-3, gt=0)
     """Highest learning rate."""
-    table_learning_rate: float = Field(default=0.012, gt=0)
-    """That of the item table: each of its rows gets far fewer gradients than the rest."""
+    table_learning_rate: float | None = Field(default=None, gt=0)
+    """That of the item table, whose rows get far fewer gradients than the rest. None: 4 * learning_rate where the
+    table has the same optimizer (replicated), 0.05 for a fused one (sharded)."""
     weight_decay: float = Field(default=0.0, ge=0)
     """Of `optimizer`."""
     warmup: float = Field(default=0.05, ge=0, lt=1)
@@ -72,6 +73,13 @@ class TrainSettings(Settings, table="train"):
     """One run a seed."""
     valid_queries: int = Field(default=2000, ge=1)
     """Validation queries, a fixed sample; each ranks the full catalogue."""
+
+    @property
+    def table_rate(self) -> float:
+        """`table_learning_rate`, settled."""
+        if self.table_learning_rate is not None:
+            return self.table_learning_rate
+        return 4 * self.learning_rate if self.mode == "replicated" else 0.05
 
     def epochs_for(self, positions: int) -> int:
         """`epochs` for a training split of so many targets.
