@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from recsys.files import write_bytes
+from recsys.metrics.harness import SHOWN
 from training.evaluation.report import ProtocolTable, Report, Row
 from training.evaluation.table import SIMULATED
 
@@ -58,8 +59,8 @@ def _forest(axes: Axes, table: ProtocolTable) -> None:
     axes.set_yticks(range(len(rows)), [f"{_name(row)}   {len(rows) - place}" for place, row in enumerate(rows)])
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlim(left=0)
-    axes.set_xlabel(f"{LABEL.get(table.primary, table.primary)} ({table.protocol}; dashed: best simple baseline)")
-    axes.set_title("accuracy, and the paired gain over the best simple baseline", loc="left", fontsize=10)
+    axes.set_xlabel(f"{LABEL.get(table.primary, table.primary)} (dashed: best simple baseline)")
+    axes.set_title(f"{table.protocol}: accuracy, paired gain over the best simple baseline", loc="left", fontsize=10)
     _plain(axes)
 
 
@@ -72,9 +73,9 @@ def _scatter(axes: Axes, table: ProtocolTable) -> None:
     axes.margins(x=0.12, y=0.12)
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
-    axes.set_xlabel("catalogue covered by the first 20 places, %")
+    axes.set_xlabel(f"catalogue shown in {SHOWN} places, %")
     axes.set_ylabel(LABEL.get(table.primary, table.primary))
-    axes.set_title("accuracy against coverage", loc="left", fontsize=10)
+    axes.set_title(f"{table.protocol}: accuracy against coverage", loc="left", fontsize=10)
     _plain(axes)
 
 
@@ -82,7 +83,7 @@ def _against(row: Row, table: ProtocolTable) -> str:
     if row.name == table.reference:
         return "best simple"
     gain = row.gains[table.primary]
-    return f"{gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]"
+    return f"{gain.mean:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]"
 
 
 def _name(row: Row) -> str:

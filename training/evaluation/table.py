@@ -62,9 +62,10 @@ def notes(report: Report) -> list[str]:
         f"{data.test_queries:,} test queries, {data.valid_queries:,} for tuning{sampled}; every track is ranked.",
         f"Intervals: 95%, paired bootstrap, {resamples:,} resamples of {data.test_clusters:,} clusters. "
         "×n ±: mean and deviation over n seeds.",
-        f"Cover to cold: first {SHOWN} places. Lift: popularity of what is shown over that of the history, less 1.",
+        f"Cover to cold: first {SHOWN} places. Lift: popularity of what is shown over that of the history, less 1. "
+        "Cold: share that never stood in the training split.",
     ]
-    if dropped := ", ".join(f"{n} {reason}" for reason, n in data.dropped.items() if n):
+    if dropped := ", ".join(f"{n} {reason}" for reason, n in sorted(data.dropped.items()) if n):
         lines.append(f"Left out: {dropped}.")
     if report.left_out:
         lines.append("Not scored: " + ", ".join(f"{name} ({why})" for name, why in report.left_out.items()) + ".")
