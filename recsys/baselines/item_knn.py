@@ -68,6 +68,7 @@ class ItemKNN(_Neighbours):
     def grid(cls) -> list[Self]:
         return [
             cls(recency=0.0),
+            cls(recency=0.2, balance=0.25),
             cls(recency=1.0),
             cls(recency=0.0, half_life_days=7.0),
             cls(recency=0.0, half_life_days=30.0),

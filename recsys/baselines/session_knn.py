@@ -55,6 +55,7 @@ class SessionKNN(Baseline):
     def grid(cls) -> list[Self]:
         return [
             cls(),
+            cls(amplify=2.0, rarity=2.5, length=0.25),
             cls(amplify=2.0, length=0.5, rarity=1.0, distance=0.0, backward=1.0),
             cls(recency=0.7, rarity=0.0, length=0.2, amplify=2.0, distance=0.3),
             cls(recency=1.0, rarity=0.5, amplify=1.5, distance=0.5, backward=0.7),

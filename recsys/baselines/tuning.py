@@ -20,8 +20,7 @@ from recsys.scoring.base import Scorer
 Metric = Callable[[Scorer, Queries], float]
 """The figure of a scorer on queries, a mean over them; higher is better."""
 
-
-SHARES = (0.15, 0.4, 1.0)
+SHARES = (0.1, 0.25, 0.5, 1.0)
 """Weights that the search for a mix tries for each member, beside leaving it out."""
 REPEATS = (0.5, 0.1, 0.0)
 """Factors on repeats that are tried where the ranking keeps the history."""
