@@ -65,9 +65,9 @@ class Engine:
         self.loss = build_loss(settings, train_counts, seed)
 
     def train_epoch(self, epoch: int, on_batch: Callable[[float, float], None] = lambda progress, loss: None) -> float:
-        """The mean loss over the epoch's positions; ``on_batch`` gets the share of the
-        run that is done and the loss, for each global batch.
+        """The mean loss over the epoch's positions.
 
+        ``on_batch`` gets, for each global batch, the share of the run that is done and the loss.
         Raises DivergedError, in every process, before a loss that is not finite is learned from.
         """
         # Dropout differs by rank; the place in the run is all that it depends on, so a resumed run draws the same.
