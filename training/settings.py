@@ -39,8 +39,8 @@ class TrainSettings(Settings, table="train"):
     """Negatives are drawn by (plays + 1) ** power; 0 is uniform; sampled_softmax only."""
 
     epochs: int | None = Field(default=None, ge=1)
-    """Passes over the training split; the learning rate falls to 0 by their end. None: about 700,000 targets' worth,
-    but 5 at least and 30 at most."""
+    """Passes over the training split; the learning rate falls to 0 by their end. None: about 550,000 targets' worth,
+    but 4 at least and 30 at most."""
     patience: int = Field(default=3, ge=1)
     """Stop after so many epochs without a better validation figure."""
     batch_size: int = Field(default=32, ge=1)
@@ -69,6 +69,10 @@ class TrainSettings(Settings, table="train"):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: cuda where there is one. gloo joins processes on cpu, nccl on cuda."""
 
+    threads: int = Field(default=1, ge=1)
+    """Threads of each process on cpu. More help on idle cores only: on busy ones they wait for each other, and two were
+    measured to be ten times slower than one."""
+
     seeds: list[int] = Field(default=[1, 2, 3], min_length=1)
     """One run a seed."""
     valid_queries: int = Field(default=2000, ge=1)
@@ -85,9 +89,9 @@ class TrainSettings(Settings, table="train"):
         """`epochs` for a training split of so many targets.
 
         >>> [TrainSettings().epochs_for(n) for n in (137_000, 48_000, 300, 2_000_000)]
-        [5, 15, 30, 5]
+        [4, 11, 30, 4]
         """
-        return self.epochs or min(max(round(700_000 / positions), 5), 30)
+        return self.epochs or min(max(round(550_000 / positions), 4), 30)
 
     def shuffled(self, task: Task) -> float:
         """`shuffle_order` for a data set of this task."""

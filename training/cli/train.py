@@ -75,6 +75,7 @@ def _train(workspace: Workspace, data: Dataset, settings: TrainSettings, seeds: 
     from training.distributed import process_group
     from training.run import train
 
+    torch.set_num_threads(settings.threads)
     split = for_dataset(data)
     results: list[Result | None] = []
     with process_group(settings.resolved_device) as group:
