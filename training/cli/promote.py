@@ -12,7 +12,7 @@ from rich.table import Table
 from recsys.workspace import Workspace
 
 if TYPE_CHECKING:
-    from training.decision import Decision
+    from training.gate.decision import Decision
 
 console = Console()
 
@@ -42,9 +42,9 @@ def promote(
     [dim]$[/] segue promote --rollback
     """
     from recsys.dataset import Dataset
-    from training import promotion
-    from training.decision import recorded
-    from training.gate import GateSettings
+    from training.gate import promotion
+    from training.gate.decision import recorded
+    from training.gate.rule import GateSettings
 
     workspace = Workspace()
     if rollback:

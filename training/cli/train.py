@@ -15,8 +15,8 @@ from recsys.workspace import Workspace
 
 if TYPE_CHECKING:
     from recsys.dataset import Dataset
-    from training.engine import Progress as RunProgress
-    from training.results import Result
+    from training.engine.loop import Progress as RunProgress
+    from training.engine.results import Result
     from training.settings import TrainSettings
 
 console = Console()
@@ -49,7 +49,7 @@ def train(
     [dim]$[/] torchrun --nproc_per_node 2 --no-python segue train --mode sharded
     """
     from recsys.dataset import Dataset
-    from training.results import finished
+    from training.engine.results import finished
     from training.settings import PRESETS, TrainSettings
 
     if preset is not None and preset not in PRESETS:
@@ -72,8 +72,8 @@ def _train(workspace: Workspace, data: Dataset, settings: TrainSettings, seeds: 
     import torch
 
     from recsys.splits import for_dataset
-    from training.distributed import process_group
-    from training.run import train
+    from training.engine.distributed import process_group
+    from training.engine.run import train
 
     torch.set_num_threads(settings.threads)
     split = for_dataset(data)

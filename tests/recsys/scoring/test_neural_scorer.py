@@ -14,8 +14,8 @@ from recsys.models.sasrec import SASRec
 from recsys.ragged import Ragged
 from recsys.scoring import registry
 from recsys.scoring.neural import Neural
-from training.export import export
-from training.validation import Network
+from training.engine.export import export
+from training.engine.validation import Network
 
 ITEMS, MAX_LENGTH = 30, 6
 

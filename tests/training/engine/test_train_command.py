@@ -118,5 +118,5 @@ def test_under_torchrun_one_process_speaks_and_publishes(data: Dataset, tiny_wor
 
 
 def test_the_command_line_does_not_load_torch() -> None:
-    code = "import sys, training.cli.train, training.results; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[2]).returncode == 0
+    code = "import sys, training.cli.train, training.engine.results; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[3]).returncode == 0

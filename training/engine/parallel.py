@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from recsys.models.sasrec import SASRec
-from training.distributed import Group
+from training.engine.distributed import Group
 from training.settings import TrainSettings
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {

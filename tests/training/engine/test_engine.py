@@ -12,12 +12,12 @@ import torch
 
 from recsys.ragged import Ragged
 from recsys.scoring.base import top_k
-from training.batches import BatchPlan
-from training.checkpoint import Checkpoints
-from training.distributed import Group, process_group
-from training.engine import DivergedError, Engine, Progress
+from training.engine.batches import BatchPlan
+from training.engine.checkpoint import Checkpoints
+from training.engine.distributed import Group, process_group
+from training.engine.loop import DivergedError, Engine, Progress
+from training.engine.validation import Network
 from training.settings import TrainSettings
-from training.validation import Network
 
 ITEMS = 12
 CYCLE = Ragged.of([[(start + i) % ITEMS for i in range(5)] for start in range(ITEMS)])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from recsys.errors import InputError
 from recsys.metrics.bootstrap import Interval
-from training.gate import Figures, GateSettings, decide
+from training.gate.rule import Figures, GateSettings, decide
 
 share = st.floats(0.001, 1)
 figures = st.builds(

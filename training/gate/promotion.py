@@ -21,9 +21,9 @@ from recsys.metrics.bootstrap import Interval
 from recsys.metrics.harness import PRIMARY
 from recsys.workspace import Champion, Workspace
 from training import registry
-from training.contest import Contest, Result, unfit
-from training.decision import Decision, Judgement, Situation, record, recorded
-from training.gate import Figures, GateSettings, Verdict, decide
+from training.gate.contest import Contest, Result, unfit
+from training.gate.decision import Decision, Judgement, Situation, record, recorded
+from training.gate.rule import Figures, GateSettings, Verdict, decide
 
 FIRST = "the best simple baseline stands where no champion is to be beaten"
 

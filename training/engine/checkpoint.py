@@ -17,8 +17,8 @@ from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
 
 from recsys.files import write_bytes
-from training.distributed import Group
-from training.parallel import Parallel
+from training.engine.distributed import Group
+from training.engine.parallel import Parallel
 
 
 class Checkpoints:

@@ -14,16 +14,16 @@ from recsys.dataset import Dataset
 from recsys.scoring.neural import Neural
 from recsys.splits import Split
 from recsys.workspace import Workspace
-from training.batches import BatchPlan
-from training.checkpoint import Checkpoints
-from training.distributed import Group
-from training.engine import Engine, Progress, build_model
-from training.export import export
+from training.engine.batches import BatchPlan
+from training.engine.checkpoint import Checkpoints
+from training.engine.distributed import Group
+from training.engine.export import export
+from training.engine.loop import Engine, Progress, build_model
+from training.engine.results import Result, run_name
+from training.engine.validation import Validator
 from training.publish import git_commit, publish
 from training.registry import start_run
-from training.results import Result, run_name
 from training.settings import TrainSettings
-from training.validation import Validator
 
 Log = Callable[[dict[str, float], int | None], None]
 

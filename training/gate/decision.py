@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from recsys.files import read_json, write_json
 from recsys.metrics.bootstrap import Interval
 from recsys.workspace import Workspace
-from training.gate import Check, Figures
+from training.gate.rule import Check, Figures
 
 
 class Situation(BaseModel):

@@ -19,10 +19,11 @@ from recsys.scoring.base import Scorer
 from recsys.scoring.neural import Neural, NeuralConfig
 from recsys.scoring.popularity import Popularity
 from recsys.workspace import Workspace
-from training import promotion, registry
-from training.contest import Contest
-from training.gate import GateSettings
-from training.promotion import promote, rollback
+from training import registry
+from training.gate import promotion
+from training.gate.contest import Contest
+from training.gate.promotion import promote, rollback
+from training.gate.rule import GateSettings
 from training.publish import publish
 
 SETTINGS = GateSettings()
@@ -232,7 +233,7 @@ def test_a_dry_run_decides_and_the_next_run_carries_it_out(
     [
         ("training.registry.set_alias", "popularity"),
         ("recsys.workspace.Workspace.set_champion", "popularity"),
-        ("training.promotion.record", "right"),
+        ("training.gate.promotion.record", "right"),
     ],
 )
 def test_a_kill_while_a_decision_is_carried_out_is_mended_by_the_next_run(

@@ -19,7 +19,7 @@ from recsys.ragged import Float64, Int32, Ragged
 from recsys.scoring.base import Scorer, rank
 from recsys.splits import for_dataset
 from recsys.vocabulary import Vocabulary
-from training.gate import Figures, GateSettings
+from training.gate.rule import Figures, GateSettings
 from training.publish import window_of
 
 TIMED_REQUESTS = 200

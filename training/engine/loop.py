@@ -16,10 +16,10 @@ from recsys.models import MODELS
 from recsys.models.sasrec import SASRec, features
 from recsys.ragged import Int64
 from recsys.sampling import Popularity, Uniform
-from training.batches import BatchPlan
-from training.checkpoint import Checkpoints
-from training.distributed import Group
-from training.parallel import MODES
+from training.engine.batches import BatchPlan
+from training.engine.checkpoint import Checkpoints
+from training.engine.distributed import Group
+from training.engine.parallel import MODES
 from training.settings import FULL_SOFTMAX_ITEMS, TrainSettings
 
 

@@ -1,0 +1,1 @@
+"""How a network is trained: batches -> loop, spread over processes, with checkpoints -> export -> bundle."""
