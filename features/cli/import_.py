@@ -71,6 +71,7 @@ def import_(
             importer,
             settings,
             simulated=known.simulated,
+            unit=known.unit,
             progress=lambda rows: progress.update(task, completed=rows),
         )
     if imported.already:

@@ -34,6 +34,8 @@ class Format:
     """Raises InputError that names the files that are missing."""
     mapped: bool = False
     """Whether it takes `--map FIELD=COLUMN`."""
+    unit: str | None = None
+    """What a person calls one of its sequences; None: a playlist where it holds playlists, else a session."""
     simulated: bool = False
     """Made by a program: tests code and scale, and is never evidence of quality."""
 
@@ -41,13 +43,26 @@ class Format:
 _OWN_LAYOUT = "a file, or a folder of them: .csv, .tsv, .jsonl, .ndjson, .parquet"
 
 FORMATS: dict[str, Format] = {
-    "yes": Format("US radio playlists in order, with titles and tags", "a folder with yes_big__*.txt", Yes.open),
+    "yes": Format(
+        "US radio playlists in order, with titles and tags",
+        "a folder with yes_big__*.txt",
+        Yes.open,
+        unit="radio programme",
+    ),
     "yes-complete": Format(
         "titles and tags of 75,262 radio songs", "a folder with yes_complete__*.txt", YesComplete.open
     ),
-    "wfmu": Format("plays of a free-form radio station, by DJ and day", "a folder with wfmu_plays.tsv", Wfmu.open),
+    "wfmu": Format(
+        "plays of a free-form radio station, by DJ and day",
+        "a folder with wfmu_plays.tsv",
+        Wfmu.open,
+        unit="radio programme",
+    ),
     "triplej": Format(
-        "plays of a national radio station, by the second", "a folder with playlist_20140929.csv", TripleJ.open
+        "plays of a national radio station, by the second",
+        "a folder with playlist_20140929.csv",
+        TripleJ.open,
+        unit="radio programme",
     ),
     "spotify-archive": Format(
         "320 named playlists and what was ever in them",
@@ -77,6 +92,7 @@ FORMATS: dict[str, Format] = {
         "item sequences of the S3-Rec paper, by listener",
         "LastFM.txt or Beauty.txt, its _item2attributes.json beside it",
         S3Rec.open,
+        unit="listener",
     ),
     "mpd": Format(
         "the Million Playlist Dataset of the RecSys Challenge 2018", "a folder with mpd.slice.*.json", Mpd.open

@@ -45,10 +45,12 @@ def run(
     settings: ImportSettings | None = None,
     *,
     simulated: bool = False,
+    unit: str | None = None,
     progress: Callable[[int], object] = lambda rows: None,
 ) -> Imported:
     """Import once; the same files, version and options a second time add nothing.
 
+    ``unit`` is what a person calls one sequence of the source, where that is neither a playlist nor a session.
     ``progress`` is called after each batch with the rows of the source read so far. Raises InputError, and leaves
     nothing behind, where more rows than ``settings.max_quarantined_share`` are quarantined or there is no row at all.
     """
@@ -97,6 +99,8 @@ def run(
                         {"reason": r.reason, "rows": r.rows, "file": r.file, "line": r.line} for r in sink.reasons
                     ],
                     "simulated": simulated,
+                    "unit": unit,
+                    "order": len(workspace.import_folders()),
                 },
             )
         return Imported(target, dict(sink.counts), dict(sink.joined), sink.reasons, sink.read, already=False)

@@ -72,6 +72,7 @@ def build(
             audio_features=described.features,
             tags=described.tags,
             text_encoder=encoder.name,
+            unit=plan.unit,
             config={**settings.model_dump(exclude={"sources"}), "protocol_reason": reason},
         )
         write_json(folder / "manifest.json", manifest.model_dump())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -73,6 +73,7 @@ class Plan:
     kind: Kind
     fingerprint: str
     simulated: bool
+    unit: str
     folder: Path
 
     @property
@@ -87,24 +88,36 @@ class Plan:
 def plans(workspace: Workspace, settings: FeatureSettings) -> list[Plan]:
     """Raises MissingError where there is nothing to make a data set of, InputError where the protocol does not fit."""
     manifests = [read_json(folder / "manifest.json") for folder in workspace.import_folders()]
+    # The order of imports decides which source names a track that several have.
+    manifests.sort(key=lambda m: m["order"])
     sources = settings.sources or sorted({m["source"] for m in manifests if _kinds(workspace, m["source"])})
     if not sources:
         raise MissingError(f"{workspace.root} holds no events and no playlists; import some: segue import FORMAT PATH")
     made_from = {
         "job": JOB_VERSION,
-        "imports": sorted(f"{m['source']}-{m['fingerprint']}" for m in manifests),
+        "imports": [f"{m['source']}-{m['fingerprint']}" for m in manifests],
         "settings": settings.model_dump(exclude={"sources"}),
     }
     return [
-        Plan(
-            name=source,
-            kind=_kind(workspace, source, settings.protocol),
-            fingerprint=fingerprint({**made_from, "source": source}),
-            simulated=any(m["simulated"] for m in manifests if m["source"] == source),
-            folder=workspace.features / source,
-        )
+        _plan(workspace, source, settings, manifests, fingerprint({**made_from, "source": source}))
         for source in sources
     ]
+
+
+def _plan(
+    workspace: Workspace, source: str, settings: FeatureSettings, manifests: list[dict[str, Any]], digest: str
+) -> Plan:
+    own = [m for m in manifests if m["source"] == source]
+    kind = _kind(workspace, source, settings.protocol)
+    named = {m["unit"] for m in own} - {None}
+    return Plan(
+        name=source,
+        kind=kind,
+        fingerprint=digest,
+        simulated=any(m["simulated"] for m in own),
+        unit=named.pop() if len(named) == 1 else {"playlists": "playlist", "events": "session"}[kind],
+        folder=workspace.features / source,
+    )
 
 
 def _kinds(workspace: Workspace, source: str) -> list[Kind]:

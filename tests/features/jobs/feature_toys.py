@@ -25,7 +25,7 @@ def write_import(root: Path, source: str, **canonical: pl.DataFrame) -> None:
         table = rows.with_columns(missing).select(target.names).to_arrow().cast(target)
         (folder / name).mkdir(parents=True, exist_ok=True)
         pq.write_table(table, folder / name / "part-00000.parquet")
-    manifest = {"source": source, "fingerprint": "000000000000", "simulated": True}
+    manifest = {"source": source, "fingerprint": "000000000000", "simulated": True, "unit": None, "order": 0}
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 

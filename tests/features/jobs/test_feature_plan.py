@@ -30,6 +30,7 @@ def place(workspace: Path) -> Workspace:
 def test_a_data_set_for_each_source_that_has_something_to_learn_from(place: Workspace) -> None:
     assert [(p.name, p.kind) for p in plans(place, FeatureSettings())] == [("lists", "playlists"), ("log", "events")]
     assert [p.name for p in plans(place, FeatureSettings(sources=["log"]))] == ["log"]
+    assert [p.unit for p in plans(place, FeatureSettings())] == ["playlist", "session"]
 
 
 @pytest.mark.parametrize(
