@@ -97,6 +97,8 @@ def judge(slates: Int32, queries: Queries, task: Task, catalogue: Catalogue) -> 
             "hr@20": ranking.hit_rate(slates, targets, 20),
             "ndcg@10": ranking.ndcg(slates, targets, 10),
             "hr@10": ranking.hit_rate(slates, targets, 10),
+            "ndcg@5": ranking.ndcg(slates, targets, 5),
+            "hr@5": ranking.hit_rate(slates, targets, 5),
             "mrr@20": ranking.mrr(slates, targets, 20),
             "recall@100": ranking.recall(slates, targets, 100),
         }

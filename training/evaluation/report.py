@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from recsys.files import read_json, write_json
 from recsys.metrics.bootstrap import Interval
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Raised with every change of what is measured or written, so that old reports are made anew."""
 
 ProtocolName = Literal["static", "live"]
 

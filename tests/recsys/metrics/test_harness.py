@@ -51,6 +51,10 @@ def test_next_track_of_a_perfect_and_a_known_scorer():
     assert measured.per_query["mrr@20"].tolist() == [1.0, 1.0, pytest.approx(1 / 3)]
     assert measured.mean("hr@20") == 1.0
     assert measured.per_query["ndcg@20"][2] == pytest.approx(1 / np.log2(4))
+    # Published leave-one-out tables cut at 5, 10 and 20: a target on rank 6 is in but the first.
+    sixth = harness.measure(Next(), queries([[0]], [[6]], mask_history=False), "next", CATALOGUE)
+    assert [sixth.mean(f"hr@{k}") for k in (5, 10, 20)] == [0.0, 1.0, 1.0]
+    assert [sixth.mean(f"ndcg@{k}") for k in (5, 10, 20)] == [0.0, *[pytest.approx(1 / np.log2(7))] * 2]
 
 
 def test_a_masked_history_never_comes_back():
