@@ -77,6 +77,7 @@ def import_(
     if imported.already:
         Console().print(f"{imported.folder.name}: already imported, nothing to add")
     else:
+        Console().print(f"[bold]{imported.folder.name}[/]: {imported.rows:,} rows read", highlight=False)
         Console().print(_summary(imported))
 
 
@@ -104,7 +105,7 @@ def _summary(imported: Imported) -> RenderableType:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table("", "rows", "", title=f"{imported.folder.name}: {imported.rows:,} rows read", title_justify="left")
+    table = Table("", "rows", "")
     table.columns[1].justify = "right"
     for name, rows in sorted(imported.counts.items()):
         table.add_row(name, f"{rows:,}", "")
