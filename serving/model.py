@@ -62,5 +62,4 @@ class Model:
                         raise InputError(
                             f"{self.bundle.folder}: source {source.name!r} gives scores that are not finite"
                         )
-                    for item in items[:1]:
-                        source.evidence(history, int(item))
+                    source.evidence(history, items)

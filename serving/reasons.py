@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 from segue.v1.recommendation_pb2 import Fallback, Reason
 
 from recsys.ragged import Int32
+from recsys.ranking.slate import Candidates
 from serving.model import Model
 from serving.sources import Source
 
 
-def reason(model: Model, source: Source, history: Int32, item: int) -> Reason:
-    """From the evidence of the source that gave the track.
+def reasons(model: Model, sources: Sequence[Source], history: Int32, slate: Candidates) -> list[Reason]:
+    """One a track of the slate, from the evidence of the source that gave it."""
+    seeds, counts = np.full(len(slate), -1, dtype=np.int32), np.zeros(len(slate), dtype=np.int64)
+    for number in np.unique(slate.sources):
+        given = slate.sources == number
+        evidence = sources[number].evidence(history, slate.items[given])
+        seeds[given], counts[given] = evidence.seeds, evidence.counts
+    return [_reason(model, history, *each) for each in zip(seeds.tolist(), counts.tolist(), strict=True)]
 
-    A source that knows no seed for it has looked at the whole history or, without one, at nobody's in particular.
-    """
-    evidence = source.evidence(history, item)
-    if evidence is None or (evidence.seed is None and evidence.count == 0):
+
+def _reason(model: Model, history: Int32, seed: int, count: int) -> Reason:
+    """A source that knows no seed has looked at the whole history or, without one, at nobody's in particular."""
+    if seed < 0 and count == 0:
         if len(history):
             return Reason(kind=Reason.KIND_HISTORY, text="fits these tracks as a whole")
         return Reason(kind=Reason.KIND_POPULAR, text="popular")
-    if evidence.seed is None:
-        times = "once" if evidence.count == 1 else f"{evidence.count:,} times"
-        return Reason(kind=Reason.KIND_POPULAR, count=evidence.count, text=f"popular, played {times}")
-    seed, label = model.catalogue.track_id(evidence.seed), model.catalogue.label(evidence.seed)
-    if evidence.count == 0:
-        return Reason(kind=Reason.KIND_SIMILAR, seed_track_id=seed, text=f"close to {label}")
+    if seed < 0:
+        times = "once" if count == 1 else f"{count:,} times"
+        return Reason(kind=Reason.KIND_POPULAR, count=count, text=f"popular, played {times}")
+    seed_track_id, label = model.catalogue.track_id(seed), model.catalogue.label(seed)
+    if count == 0:
+        return Reason(kind=Reason.KIND_SIMILAR, seed_track_id=seed_track_id, text=f"close to {label}")
     unit = model.bundle.manifest.data.unit
-    lists = f"1 {unit}" if evidence.count == 1 else f"{evidence.count:,} {unit}s"
-    return Reason(kind=Reason.KIND_TOGETHER, seed_track_id=seed, count=evidence.count, text=f"in {lists} with {label}")
+    lists = f"1 {unit}" if count == 1 else f"{count:,} {unit}s"
+    return Reason(kind=Reason.KIND_TOGETHER, seed_track_id=seed_track_id, count=count, text=f"in {lists} with {label}")
 
 
 def fallback(code: Fallback.Code.ValueType, first: str, sources: list[str]) -> Fallback:

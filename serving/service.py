@@ -103,15 +103,16 @@ class RecommendationService:
                 )
         sources = model.sources[surface]
         chosen = slate.candidates
-        for item, score, number in zip(
-            chosen.items.tolist(), chosen.scores.tolist(), chosen.sources.tolist(), strict=True
+        why = reasons.reasons(model, sources, history, chosen)
+        for item, score, number, reason in zip(
+            chosen.items.tolist(), chosen.scores.tolist(), chosen.sources.tolist(), why, strict=True
         ):
             response.tracks.append(
                 pb.RecommendedTrack(
                     track=catalogue.track(item, asked_in),
                     score=score,
                     source=sources[number].name,
-                    reason=reasons.reason(model, sources[number], history, item),
+                    reason=reason,
                 )
             )
         if slate.fallback is not None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from recsys.ragged import Bool, Float32, Int32, Ragged
 from recsys.retrieval.index import FlatIndex, unit
-from recsys.scoring.base import Evidence, Scorer, rank
+from recsys.scoring.base import Evidence, Scorer, top_k
 
 
 class Source(Protocol):
@@ -20,8 +20,8 @@ class Source(Protocol):
         """At most k allowed items that the source has evidence for, best first, and their scores."""
         ...
 
-    def evidence(self, history: Int32, item: int) -> Evidence | None:
-        """Why ``item`` for ``history``; None where the source cannot say."""
+    def evidence(self, history: Int32, items: Int32) -> Evidence:
+        """Why each of ``items`` for ``history``."""
         ...
 
 
@@ -34,25 +34,20 @@ class HasItemVectors(Protocol):
 
 
 class ScorerSource:
-    """Ranks the whole catalogue by a scorer. A score of 0 or less is no evidence (recsys.scoring.base).
-
-    But inner products with item vectors have no zero point (softmax training leaves it free): there a known history
-    is evidence for every item.
-    """
+    """Ranks by a scorer all that it has evidence for: what it does not score exactly 0 (recsys.scoring.base)."""
 
     def __init__(self, name: str, scorer: Scorer) -> None:
         self.name = name
         self._scorer = scorer
-        self._floor = -np.inf if isinstance(scorer, HasItemVectors) else 0.0
 
     def candidates(self, history: Int32, allowed: Bool, k: int) -> tuple[Int32, Float32]:
-        asked = Ragged.from_lengths(history, [len(history)])
-        _, items, scores = next(rank(self._scorer, asked, k, mask_history=False, allowed=allowed))
-        known = (items[0] >= 0) & (scores[0] > (self._floor if len(history) else 0.0))
-        return items[0][known], scores[0][known]
+        scores = self._scorer.scores(Ragged.from_lengths(history, [len(history)]))[0]
+        known = np.flatnonzero(allowed & (scores != 0)).astype(np.int32)
+        best, values = top_k(scores[None, known], k)
+        return known[best[0]], values[0]
 
-    def evidence(self, history: Int32, item: int) -> Evidence | None:
-        return self._scorer.evidence(history, item)
+    def evidence(self, history: Int32, items: Int32) -> Evidence:
+        return self._scorer.evidence(history, items)
 
 
 class VectorSource:
@@ -66,15 +61,15 @@ class VectorSource:
     def candidates(self, history: Int32, allowed: Bool, k: int) -> tuple[Int32, Float32]:
         if not len(history):
             return np.zeros(0, np.int32), np.zeros(0, np.float32)
+        # What points away from the history is not like it.
         middle = unit(self._vectors[history].mean(axis=0, keepdims=True))
         items, scores = self._index.search(middle, k, allowed)
         known = (items[0] >= 0) & (scores[0] > 0)
         return items[0][known], scores[0][known]
 
-    def evidence(self, history: Int32, item: int) -> Evidence | None:
-        """The track of the history that is closest to the item."""
-        closest = int(history[np.argmax(self._vectors[history] @ self._vectors[item])])
-        return Evidence(seed=closest, count=0)
+    def evidence(self, history: Int32, items: Int32) -> Evidence:
+        """The track of the history that is closest to each item."""
+        return Evidence.strongest(self._vectors[history] @ self._vectors[items].T, history)
 
 
 def sources_of(surface: str, name: str, scorer: Scorer) -> Source:

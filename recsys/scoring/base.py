@@ -9,17 +9,34 @@ from typing import ClassVar, Protocol, Self
 
 import numpy as np
 
-from recsys.ragged import Bool, Float32, Int32, Ragged
+from recsys.ragged import Bool, Float32, Int32, Int64, Ragged
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Why a scorer put an item where it is: the history item that speaks most for it, and how often."""
+    """Why a scorer put each of some items where it is: the history item that speaks most for it, and how often.
 
-    seed: int | None
-    """Index of a history item; None where the history says nothing (popularity)."""
-    count: int
-    """Times seen: plays together, playlists, sessions; 0 where the scorer does not count."""
+    seeds: int32 (n,), a history item, -1 where none of them speaks for the item (popularity);
+    counts: int64 (n,), times seen: sequences that hold both, plays; 0 where nothing was counted.
+    -1 and 0: the scorer cannot say.
+    """
+
+    seeds: Int32
+    counts: Int64
+
+    @classmethod
+    def strongest(cls, votes: Float32, history: Int32, counts: Int64 | None = None) -> Self:
+        """Of votes (m, n) of m history items for n items: for each the first of the greatest, where it is above 0.
+
+        counts: (m, n), how often each pair was seen; None where the scorer does not count.
+        """
+        none = cls(np.full(votes.shape[1], -1, np.int32), np.zeros(votes.shape[1], np.int64))
+        if not len(history):
+            return none
+        best, column = votes.argmax(axis=0), np.arange(votes.shape[1])
+        spoken = votes[best, column] > 0
+        seen = none.counts if counts is None else counts[best, column]
+        return cls(np.where(spoken, history[best], none.seeds), np.where(spoken, seen, none.counts))
 
 
 class Scorer(Protocol):
@@ -32,14 +49,15 @@ class Scorer(Protocol):
     def n_items(self) -> int: ...
 
     def scores(self, histories: Ragged) -> Float32:
-        """(batch, n_items) float32, higher is better; 0 or less where there is no evidence at all.
+        """(batch, n_items) float32, higher is better; exactly 0 where there is no evidence at all.
 
-        Finite everywhere. An empty history is allowed and may give all zeros.
+        A score below 0 is evidence like any other: an inner product has no zero point. Finite everywhere. An empty
+        history is allowed; a scorer that looks at nothing but the history gives zeros for it.
         """
         ...
 
-    def evidence(self, history: Int32, item: int) -> Evidence | None:
-        """Why ``item`` for ``history``; None where this scorer cannot say."""
+    def evidence(self, history: Int32, items: Int32) -> Evidence:
+        """Why each of ``items`` (n,) for ``history`` (m,)."""
         ...
 
     def save(self, folder: Path) -> None:

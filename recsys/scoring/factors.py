@@ -62,11 +62,10 @@ class Factors:
         solved: Float32 = np.linalg.solve(left, right[..., None])[..., 0]
         return solved
 
-    def evidence(self, history: Int32, item: int) -> Evidence | None:
-        """The history item nearest to ``item``; factors do not count, so count is 0."""
-        _, items, weights = history_weights(Ragged.of([history]), self.recency, self.last)
-        near = weights * (self.vectors[items] @ self.vectors[item])
-        return Evidence(int(items[near.argmax()]), 0) if len(near) and near.max() > 0 else None
+    def evidence(self, history: Int32, items: Int32) -> Evidence:
+        """The history item nearest to each item; factors do not count, so the counts are 0."""
+        _, known, weights = history_weights(Ragged.from_lengths(history, [len(history)]), self.recency, self.last)
+        return Evidence.strongest(weights[:, None] * (self.vectors[known] @ self.vectors[items].T), known)
 
     def save(self, folder: Path) -> None:
         np.save(folder / "vectors.npy", self.vectors, allow_pickle=False)

@@ -21,6 +21,7 @@ class Mix:
 
     A vote is 1 for the first item. With ``votes`` "score" another's is its share of the first one's score; with "rank"
     it is softness / (softness + rank), rank from 0: reciprocal rank fusion (Cormack, Clarke and Buettcher 2009).
+    Nobody votes for what he scores 0 or below, so that a mix scores 0 what no member votes for.
     """
 
     kind: ClassVar[str] = "mix"
@@ -63,11 +64,14 @@ class Mix:
         worth: Float32 = (self.softness / (self.softness + rank)).astype(np.float32)
         return worth
 
-    def evidence(self, history: Int32, item: int) -> Evidence | None:
+    def evidence(self, history: Int32, items: Int32) -> Evidence:
         """Of the member with the greatest weight that counts for a seed; else of the first that can say anything."""
         order = sorted(range(len(self.members)), key=lambda i: -self.weights[i])
-        found = [e for i in order if (e := self.members[i].evidence(history, item)) is not None]
-        return max(found, key=lambda e: e.seed is not None and e.count > 0, default=None)
+        found = [self.members[i].evidence(history, items) for i in order]
+        seeds, counts = np.stack([e.seeds for e in found]), np.stack([e.counts for e in found])
+        telling = np.add(seeds >= 0, counts > 0, dtype=np.int8)
+        best = telling.argmax(axis=0), np.arange(len(items))
+        return Evidence(seeds[best], counts[best])
 
     def save(self, folder: Path) -> None:
         for i, member in enumerate(self.members):

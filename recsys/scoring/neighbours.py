@@ -74,14 +74,11 @@ class ItemNeighbours:
         dense: Float32 = (votes @ self.table.rows(asked)[0]).toarray()
         return dense
 
-    def evidence(self, history: Int32, item: int) -> Evidence | None:
-        _, items, weights = history_weights(Ragged.of([history]), self.recency, self.last)
-        similarity, counts = self.table.rows(items)
-        votes = weights * similarity[:, [item]].toarray()[:, 0]
-        if not len(votes) or votes.max() <= 0:
-            return None
-        strongest = int(votes.argmax())
-        return Evidence(int(items[strongest]), int(counts[strongest, item]))
+    def evidence(self, history: Int32, items: Int32) -> Evidence:
+        """The history item with the greatest vote for each item, and the sequences that hold both."""
+        _, known, weights = history_weights(Ragged.from_lengths(history, [len(history)]), self.recency, self.last)
+        similarity, counts = (table[:, items].toarray() for table in self.table.rows(known))
+        return Evidence.strongest(weights[:, None] * similarity, known, counts)
 
     def save(self, folder: Path) -> None:
         similarity, counts = self.table.rows(np.arange(self.n_items))

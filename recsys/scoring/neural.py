@@ -75,13 +75,10 @@ class Neural:
         scores: Float32 = self.encode(histories) @ self.item_vectors.T
         return scores
 
-    def evidence(self, history: Int32, item: int) -> Evidence | None:
-        """The history item whose vector is nearest to the item's; None for a history of unknown items."""
+    def evidence(self, history: Int32, items: Int32) -> Evidence:
+        """The history item nearest to each item by the product of their vectors; a network counts nothing."""
         known = history[history >= 0][-self.config.max_length :]
-        if not len(known):
-            return None
-        nearest = int(np.argmax(self.item_vectors[known] @ self.item_vectors[item]))
-        return Evidence(seed=int(known[nearest]), count=0)
+        return Evidence.strongest(self.item_vectors[known] @ self.item_vectors[items].T, known)
 
     def save(self, folder: Path) -> None:
         write_bytes(folder / "history.onnx", self.graph)

@@ -27,9 +27,9 @@ class Popularity:
     def scores(self, histories: Ragged) -> Float32:
         return np.tile(self.weights, (len(histories), 1))
 
-    def evidence(self, history: Int32, item: int) -> Evidence | None:
-        count = int(self.counts[item])
-        return Evidence(seed=None, count=count) if count else None
+    def evidence(self, history: Int32, items: Int32) -> Evidence:
+        """The plays of each item; no history speaks for it."""
+        return Evidence(np.full(len(items), -1, np.int32), self.counts[items])
 
     def save(self, folder: Path) -> None:
         np.save(folder / "weights.npy", self.weights, allow_pickle=False)

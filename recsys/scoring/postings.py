@@ -7,6 +7,7 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 from recsys.ragged import Float64, Int32, Int64, Ragged
 
@@ -63,6 +64,14 @@ class Postings:
         asked = np.asarray(items, dtype=np.int64)
         sizes = self.counts[asked]
         return np.repeat(np.arange(len(asked)), sizes), self.places[ranges(self.first[asked], sizes)]
+
+    def holding(self, items: npt.ArrayLike) -> sparse.csr_array:
+        """How often each sequence holds each of ``items``: int64, CSR (len(items), sequences)."""
+        asked, places = self.of(items)
+        sizes = np.bincount(asked, minlength=np.size(items))
+        indptr = np.concatenate(([0], np.cumsum(sizes)))
+        ones = np.ones(len(places), dtype=np.int64)
+        return sparse.csr_array((ones, self.rows[places], indptr), shape=(np.size(items), len(self.sequences)))
 
 
 def falloff(reach: int, distance: float, backward: float) -> Float64:

@@ -94,16 +94,12 @@ class SequenceNeighbours:
         kept = order[rank < self.matching.neighbours]
         return query[kept], sequence[kept], similarity[kept], match[kept]
 
-    def evidence(self, history: Int32, item: int) -> Evidence | None:
-        """The history item that shares the most matched weight with ``item``, and the sequences that hold both."""
-        _, items, weights = history_weights(Ragged.of([history]), self.matching.recency, self.matching.last)
-        asked, places = self.postings.of(items)
-        holding = self.postings.rows[self.postings.of([item])[1]]
-        joint = np.bincount(asked[np.isin(self.postings.rows[places], holding)], minlength=len(items))
-        if not joint.any():
-            return None
-        strongest = int((joint * weights * self._rarity[items]).argmax())
-        return Evidence(int(items[strongest]), int(joint[strongest]))
+    def evidence(self, history: Int32, items: Int32) -> Evidence:
+        """The history item that shares the most matched weight with each item, and the sequences that hold both."""
+        asked = Ragged.from_lengths(history, [len(history)])
+        _, known, weights = history_weights(asked, self.matching.recency, self.matching.last)
+        joint = (self.postings.holding(known) @ self.postings.holding(items).T).toarray()
+        return Evidence.strongest((weights * self._rarity[known])[:, None] * joint, known, joint)
 
     def until(self, cut: int, worth: Float32) -> Self:
         """As of an earlier time: only the first ``cut`` sequences, with their worth then."""

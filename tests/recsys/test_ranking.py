@@ -31,8 +31,8 @@ class Rising:
     def scores(self, histories: Ragged) -> Float32:
         return np.tile(np.arange(self.n_items, dtype=np.float32), (len(histories), 1))
 
-    def evidence(self, history: Int32, item: int) -> Evidence | None:
-        return None
+    def evidence(self, history: Int32, items: Int32) -> Evidence:
+        return Evidence(np.full(len(items), -1, np.int32), np.zeros(len(items), np.int64))
 
 
 def test_rank_masks_history_and_catalogue_and_pads() -> None:

@@ -28,8 +28,8 @@ class Next:
         last = histories.padded(1)[:, 0]
         return -((np.arange(self.n_items) - last[:, None] - 1) % self.n_items).astype(np.float32)
 
-    def evidence(self, history: Int32, item: int) -> Evidence | None:
-        return None
+    def evidence(self, history: Int32, items: Int32) -> Evidence:
+        return Evidence(np.full(len(items), -1, np.int32), np.zeros(len(items), np.int64))
 
     def save(self, folder: Path) -> None: ...
 

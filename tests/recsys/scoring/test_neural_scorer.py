@@ -54,14 +54,16 @@ def test_unknown_items_are_skipped(scorer: Neural) -> None:
 
 def test_no_known_item_gives_zeros(scorer: Neural) -> None:
     assert not scorer.scores(Ragged.of([[], [-1, -1]])).any()
-    assert scorer.evidence(np.array([-1], np.int32), 3) is None
+    assert scorer.evidence(np.array([-1], np.int32), np.array([3], np.int32)).seeds.tolist() == [-1]
 
 
 def test_evidence_is_the_nearest_history_item(scorer: Neural) -> None:
-    history = np.array([7, -1, 3], dtype=np.int32)
-    found = scorer.evidence(history, 3)
-    assert found is not None
-    assert (found.seed, found.count) == (3, 0)
+    history = np.array([7, -1, 3, 9], dtype=np.int32)
+    found = scorer.evidence(history, np.arange(ITEMS, dtype=np.int32))
+    products = scorer.item_vectors[[7, 3, 9]] @ scorer.item_vectors.T
+    nearest = [(7, 3, 9)[column.argmax()] if column.max() > 0 else -1 for column in products.T]
+    assert found.seeds.tolist() == nearest
+    assert not found.counts.any()
 
 
 def test_saved_and_loaded_it_scores_the_same(scorer: Neural, tmp_path: Path) -> None:

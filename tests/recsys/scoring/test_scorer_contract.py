@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from recsys.baselines import ALS, BPR, DecayedPopularity, ItemKNN, Mix, Popularity, SequentialRules, SessionKNN
@@ -16,6 +17,7 @@ from recsys.scoring import registry
 from recsys.scoring.base import Scorer, rank
 
 N = 20
+EVERY = np.arange(N)
 
 SCORERS: dict[str, Callable[[Sequences], Scorer]] = {
     "popularity": Popularity().fit,
@@ -106,26 +108,48 @@ def test_saved_and_loaded_it_scores_bit_for_bit_the_same(scorer: Scorer, tmp_pat
     loaded = registry.load(scorer.kind, tmp_path)
     histories = Ragged.of([[3, 5, 7], [], [4, -1], list(range(N))])
     np.testing.assert_array_equal(loaded.scores(histories), scorer.scores(histories))
-    assert loaded.evidence(histories[0], 9) == scorer.evidence(histories[0], 9)
+    assert evidence(loaded, histories[0], EVERY) == evidence(scorer, histories[0], EVERY)
     assert {path.suffix for path in tmp_path.rglob("*") if path.is_file()} <= {".npy", ".json"}
 
 
+def evidence(scorer: Scorer, history: npt.ArrayLike, items: npt.ArrayLike) -> list[tuple[int, int]]:
+    """Seed and count of each item."""
+    found = scorer.evidence(np.asarray(history, dtype=np.int32), np.asarray(items, dtype=np.int32))
+    assert (found.seeds.dtype, found.counts.dtype) == (np.int32, np.int64)
+    return list(zip(found.seeds.tolist(), found.counts.tolist(), strict=True))
+
+
 def test_evidence_names_an_item_of_the_history(name: str, scorer: Scorer) -> None:
-    found = scorer.evidence(np.array([-1, 3, 5], dtype=np.int32), 7)
-    assert found is not None
-    assert found.seed is None if name in BLIND else found.seed in (3, 5)
-    together = [i for i, row in enumerate(checkerboard().items.padded(N)) if 7 in row and (found.seed in row)]
+    ((seed, count),) = evidence(scorer, [-1, 3, 5], [7])
+    assert seed == -1 if name in BLIND else seed in (3, 5)
+    together = [i for i, row in enumerate(checkerboard().items.padded(N)) if 7 in row and (seed in row)]
     plays = int((checkerboard().items.values == 7).sum())
     expected = plays if name in BLIND else 0 if name.startswith("factors") else len(together)
-    assert found.count in ((expected,) if "rules" not in name else range(1, expected + 1))
+    assert count in ((expected,) if "rules" not in name else range(1, expected + 1))
+
+
+@pytest.mark.parametrize("history", [[3, 5, -1, 8], [], [-1], [4, 4, 9]])
+def test_evidence_of_many_items_is_that_of_one_by_one(scorer: Scorer, history: list[int]) -> None:
+    items = [7, 3, 7, 0, 19, 8]
+    assert evidence(scorer, history, items) == [each for item in items for each in evidence(scorer, history, [item])]
+    assert evidence(scorer, history, []) == []
+
+
+def test_what_a_scorer_cannot_speak_for_it_scores_0(name: str, scorer: Scorer) -> None:
+    """Not the other way round: factors score below 0 what no single item of the history is near to."""
+    histories = Ragged.of([[3, 5], [-1, 8], [0], []])
+    for history, scores in zip((histories[i] for i in range(4)), scorer.scores(histories), strict=True):
+        silent = [item for item, found in enumerate(evidence(scorer, history, EVERY)) if found == (-1, 0)]
+        assert name.startswith("factors") or not scores[silent].any()
+    assert name in BLIND or name.startswith("mix") or not scorer.scores(Ragged.of([[], [-1]])).any()
 
 
 @pytest.mark.parametrize("name", [n for n in SCORERS if "popular" not in n and "mix" not in n])
 def test_no_evidence_without_a_link(name: str, scorer: Scorer) -> None:
     """Not so for popularity, alone or in a mix: it speaks for every item."""
-    assert scorer.evidence(np.array([-1], dtype=np.int32), 7) is None
+    assert evidence(scorer, [-1], [7]) == [(-1, 0)]
     if not name.startswith("factors"):
-        assert scorer.evidence(np.array([3], dtype=np.int32), 8) is None
+        assert evidence(scorer, [3], [8]) == [(-1, 0)]
 
 
 def test_fitted_twice_it_is_the_same(name: str, scorer: Scorer) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from hypothesis import given, settings
@@ -10,8 +12,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from recsys.baselines.counting import CountedNeighbours, Rule
-from recsys.ragged import Ragged
-from recsys.scoring.base import top_k
+from recsys.ragged import Int32, Ragged
+from recsys.scoring.base import Evidence, Scorer, top_k
 from recsys.scoring.factors import Factors
 from recsys.scoring.mix import Mix
 from recsys.scoring.neighbours import ItemNeighbours
@@ -28,6 +30,15 @@ power = st.sampled_from([0.0, 0.5, 1.0])
 
 def once(row: list[int]) -> list[int]:
     return list(dict.fromkeys(row))
+
+
+def assert_evidence(scorer: Scorer, history: list[int], votes: Callable[[int], list[tuple[int, float, int]]]) -> None:
+    """Of every item: seed and count of a greatest vote, where it is above 0. ``votes``: item -> (seed, vote, count)."""
+    found = scorer.evidence(np.array(history, np.int32), np.arange(ITEMS, dtype=np.int32))
+    for item, seed, count in zip(range(ITEMS), found.seeds.tolist(), found.counts.tolist(), strict=True):
+        best = max((vote for _, vote, _ in votes(item)), default=0.0)
+        greatest = {(s, c) for s, vote, c in votes(item) if vote > 0 and vote >= best * (1 - 1e-5)}
+        assert (seed, count) in (greatest or {(-1, 0)})
 
 
 def plain_weights(history: list[int], recency: float, last: int) -> list[tuple[int, float]]:
@@ -54,6 +65,7 @@ def plain_weights(history: list[int], recency: float, last: int) -> list[tuple[i
 )
 def test_item_neighbours(sequences: list[list[int]], asked: list[list[int]], rule: Rule, recency: float) -> None:
     strength: defaultdict[tuple[int, int], float] = defaultdict(float)
+    joint: Counter[tuple[int, int]] = Counter()
     mass: Counter[int] = Counter()
     for row in map(once, sequences):
         worth = max(len(row), 1) ** -rule.length
@@ -62,18 +74,27 @@ def test_item_neighbours(sequences: list[list[int]], asked: list[list[int]], rul
             for q, j in enumerate(row):
                 if 0 < abs(p - q) <= rule.window:
                     strength[i, j] += worth * abs(p - q) ** -rule.distance * (rule.backward if q < p else 1)
+                    joint[i, j] += rule.backward > 0 or q > p
+
+    def similarity(i: int, j: int) -> float:
+        norm = mass[i] ** (1 - rule.balance) * mass[j] ** rule.balance
+        return strength[i, j] / (norm + rule.shrinkage) if strength[i, j] else 0.0
+
     expected = np.zeros((len(asked), ITEMS))
     for h, history in enumerate(asked):
         for i, weight in plain_weights(history, recency, 4):
-            for j in range(ITEMS):
-                if strength[i, j]:
-                    norm = mass[i] ** (1 - rule.balance) * mass[j] ** rule.balance
-                    expected[h, j] += weight * strength[i, j] / (norm + rule.shrinkage)
+            expected[h] += [weight * similarity(i, j) for j in range(ITEMS)]
 
     postings = Postings.build(distinct(Ragged.of(sequences)), ITEMS)
     counted = CountedNeighbours.build(postings, rule, np.ones(len(sequences), np.float32))
     for table in (counted, counted.stored()):
-        assert_allclose(ItemNeighbours(table, recency, 4).scores(Ragged.of(asked)), expected, rtol=1e-4, atol=1e-6)
+        scorer = ItemNeighbours(table, recency, 4)
+        assert_allclose(scorer.scores(Ragged.of(asked)), expected, rtol=1e-4, atol=1e-6)
+        for history in asked:
+            known = plain_weights(history, recency, 4)
+            assert_evidence(
+                scorer, history, lambda j, known=known: [(i, w * similarity(i, j), joint[i, j]) for i, w in known]
+            )
 
 
 @given(st.lists(st.lists(st.integers(0, 30), max_size=9), min_size=1, max_size=30), st.integers(1, 4))
@@ -129,6 +150,15 @@ def test_sequence_neighbours(sequences: list[list[int]], asked: list[list[int]],
     scorer = SequenceNeighbours(postings, worth, matching)
     assert_allclose(scorer.scores(Ragged.of(asked)), expected, rtol=1e-3, atol=1e-6)
 
+    def votes(item: int) -> list[tuple[int, float, int]]:
+        seen = [(i, w, sum({i, item} <= set(row) for row in sequences)) for i, w in known if holding[i]]
+        rarity = {i: max(np.log(len(sequences) / holding[i]), np.log(1.001)) ** matching.rarity for i, _, _ in seen}
+        return [(i, w * rarity[i] * joint, joint) for i, w, joint in seen]
+
+    for history in asked:
+        known = plain_weights(history, matching.recency, 4)
+        assert_evidence(scorer, history, votes)
+
 
 @settings(deadline=None, max_examples=40)
 @given(sequence_lists, histories, st.integers(1, 3))
@@ -173,6 +203,45 @@ def test_folding_in_solves_the_least_squares_of_als() -> None:
     stacked = np.concatenate([root * vectors, np.sqrt(0.1) * np.eye(3)])
     solution = np.linalg.lstsq(stacked, np.concatenate([root[:, 0] * target, np.zeros(3)]), rcond=None)[0]
     assert_allclose(scorer.fold_in(Ragged.of([[2, 6, -1, 1]]))[0], solution, rtol=1e-4)
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(st.integers(-3, 3), min_size=2, max_size=2), min_size=ITEMS, max_size=ITEMS), histories)
+def test_factors_name_the_nearest_of_the_history(points: list[list[int]], asked: list[list[int]]) -> None:
+    scorer = Factors(np.array(points, np.float32), confidence=None, regularization=0.0, recency=1.0, last=3)
+    for history in asked:
+        known = plain_weights(history, 1.0, 3)
+        assert_evidence(
+            scorer, history, lambda j, known=known: [(i, w * np.dot(points[i], points[j]), 0) for i, w in known]
+        )
+
+
+@dataclass(frozen=True)
+class Says:
+    """Gives the evidence that it was told: (seed, count) of every item."""
+
+    told: list[tuple[int, int]]
+
+    def evidence(self, history: Int32, items: Int32) -> Evidence:
+        seeds, counts = np.array(self.told).T
+        return Evidence(seeds[items].astype(np.int32), counts[items].astype(np.int64))
+
+
+@given(
+    st.lists(
+        st.lists(st.tuples(st.integers(-1, 1), st.integers(0, 2)), min_size=3, max_size=3), min_size=3, max_size=3
+    ),
+    st.permutations([1.0, 2.0, 3.0]),
+)
+def test_a_mix_hands_on_the_most_telling_evidence(told: list[list[tuple[int, int]]], weights: list[float]) -> None:
+    mix = Mix(tuple(map(Says, told)), tuple(weights), "rank", 10.0, 5, 1.0)  # type: ignore[arg-type]
+    items = [2, 0, 1, 2]
+    found = mix.evidence(np.zeros(0, np.int32), np.array(items, np.int32))
+    for item, *got in zip(items, found.seeds.tolist(), found.counts.tolist(), strict=True):
+        said = [told[m][item] for m in sorted(range(3), key=lambda m: -weights[m])]
+        counted = [e for e in said if e[0] >= 0 and e[1] > 0]
+        anything = [e for e in said if e != (-1, 0)]
+        assert tuple(got) == (*counted, *anything, (-1, 0))[0]
 
 
 @given(

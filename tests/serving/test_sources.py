@@ -1,0 +1,38 @@
+"""What a source proposes: all that its scorer has evidence for, which is what it does not score exactly 0."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from recsys.scoring.factors import Factors
+from recsys.scoring.popularity import Popularity
+from serving.sources import ScorerSource
+
+# The history is item 0 alone, so that an item's score is its first coordinate.
+FACTORS = Factors(
+    np.array([[1, 0], [-1, 0], [0, 1], [-3, 0], [2, 0], [0, 0]], np.float32),
+    confidence=None, regularization=0.0, recency=0.0, last=9,
+)  # fmt: skip
+HISTORY, ALL = np.array([0], np.int32), np.ones(6, dtype=np.bool_)
+
+
+@pytest.mark.parametrize(("k", "expected"), [(2, [4, 0]), (3, [4, 0, 1]), (4, [4, 0, 1, 3]), (6, [4, 0, 1, 3])])
+def test_below_0_is_evidence_and_0_is_none(k: int, expected: list[int]) -> None:
+    """No item of score 0 stands before one below 0, nor takes its place among the k."""
+    items, scores = ScorerSource("main", FACTORS).candidates(HISTORY, ALL, k)
+    assert items.tolist() == expected
+    assert scores.tolist() == [FACTORS.vectors[item, 0] for item in expected]
+
+
+def test_only_what_is_allowed() -> None:
+    items, _ = ScorerSource("main", FACTORS).candidates(HISTORY, np.array([0, 1, 1, 1, 0, 1], dtype=np.bool_), 6)
+    assert items.tolist() == [1, 3]
+
+
+def test_without_a_history_only_popularity_speaks() -> None:
+    nobody = np.zeros(0, np.int32)
+    assert ScorerSource("main", FACTORS).candidates(nobody, ALL, 6)[0].tolist() == []
+    plays = np.array([0, 3, 0, 9, 1, 0])
+    popularity = ScorerSource("popularity", Popularity(plays.astype(np.float32), plays))
+    assert popularity.candidates(nobody, ALL, 6)[0].tolist() == [3, 1, 4]
