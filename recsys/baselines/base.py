@@ -33,6 +33,15 @@ class Baseline(BaseModel):
         """Whether this very config needs sequences with ``starts``."""
         return self.needs_time
 
+    @property
+    def random(self) -> bool:
+        """Whether it starts from random numbers: then its figures are means over seeds."""
+        return "seed" in type(self).model_fields
+
+    def seeded(self, seed: int) -> Self:
+        """The same with that seed; itself where nothing is random."""
+        return self.model_copy(update={"seed": seed}) if self.random else self
+
     @abstractmethod
     def fit(self, train: Sequences, as_of: np.datetime64 | None = None) -> Scorer:
         """``as_of`` is the day for which it will be asked; by default the day after the last sequence.

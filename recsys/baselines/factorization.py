@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import ClassVar, Self
 
 import numpy as np
@@ -40,16 +41,15 @@ class ALS(_Factorization):
 
     def fit(self, train: Sequences, as_of: np.datetime64 | None = None) -> Factors:
         from implicit.cpu.als import AlternatingLeastSquares
-        from threadpoolctl import threadpool_limits
 
-        model = AlternatingLeastSquares(
-            factors=self.factors,
-            regularization=self.regularization,
-            alpha=self.confidence,
-            iterations=self.iterations,
-            random_state=self.seed,
-        )
-        with threadpool_limits(1, "blas"):  # implicit runs its own threads, and slows down tenfold on top of BLAS's
+        with _one_blas_thread():
+            model = AlternatingLeastSquares(
+                factors=self.factors,
+                regularization=self.regularization,
+                alpha=self.confidence,
+                iterations=self.iterations,
+                random_state=self.seed,
+            )
             model.fit(_matrix(train), show_progress=False)
         vectors = np.ascontiguousarray(model.item_factors, dtype=np.float32)
         return Factors(vectors, self.confidence, self.regularization, self.recency, self.last)
@@ -69,17 +69,16 @@ class BPR(_Factorization):
 
     def fit(self, train: Sequences, as_of: np.datetime64 | None = None) -> Factors:
         from implicit.cpu.bpr import BayesianPersonalizedRanking
-        from threadpoolctl import threadpool_limits
 
-        model = BayesianPersonalizedRanking(
-            factors=self.factors,
-            learning_rate=self.learning_rate,
-            regularization=self.regularization,
-            iterations=self.iterations,
-            random_state=self.seed,
-            num_threads=1,  # its threads write to the same factors without locks: only one gives the same model twice
-        )
-        with threadpool_limits(1, "blas"):
+        with _one_blas_thread():
+            model = BayesianPersonalizedRanking(
+                factors=self.factors,
+                learning_rate=self.learning_rate,
+                regularization=self.regularization,
+                iterations=self.iterations,
+                random_state=self.seed,
+                num_threads=1,  # threads write to the same factors without locks: only one gives the same model twice
+            )
             model.fit(_matrix(train), show_progress=False)
         vectors: Float32 = model.item_factors[:, : self.factors]  # the column after them is the bias
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -89,6 +88,14 @@ class BPR(_Factorization):
     @classmethod
     def grid(cls) -> list[Self]:
         return [cls()]
+
+
+def _one_blas_thread() -> AbstractContextManager[object]:
+    """implicit runs its own threads and is ten times slower on top of BLAS's; its constructor warns of them too."""
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[object] = threadpool_limits(1, "blas")
+    return limits
 
 
 def _matrix(train: Sequences) -> sparse.csr_matrix:

@@ -68,6 +68,14 @@ class Mix(Baseline):
     def timed(self) -> bool:
         return any(member.timed for member in self.members.values())
 
+    @property
+    def random(self) -> bool:
+        return any(member.random for member in self.members.values())
+
+    def seeded(self, seed: int) -> Self:
+        members = {name: member.seeded(seed) for name, member in self.members.items()}
+        return self.model_copy(update={"members": members})
+
     def fit(self, train: Sequences, as_of: np.datetime64 | None = None) -> scoring.Mix:
         return self._scorer(*(member.fit(train, as_of) for member in self.members.values()))
 

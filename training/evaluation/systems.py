@@ -81,9 +81,8 @@ class Scored:
 
 
 def score_baseline(arena: Arena, baseline: Baseline, valid: float, protocol: ProtocolName, seeds: list[int]) -> Scored:
-    """Fit and score; once for each seed where the baseline has a field `seed`."""
-    random = "seed" in type(baseline).model_fields
-    variants = [baseline.model_copy(update={"seed": seed}) for seed in seeds] if random else [baseline]
+    """Fit and score; once for each seed where the baseline, or a member of a mix, is random."""
+    variants = [baseline.seeded(seed) for seed in seeds] if baseline.random else [baseline]
     runs, fit_s, score_s = [], 0.0, 0.0
     for variant in variants:
         if protocol == "live":
@@ -97,7 +96,7 @@ def score_baseline(arena: Arena, baseline: Baseline, valid: float, protocol: Pro
         runs.append(arena.judge(slates))
     cost = Cost(fit_s=None if protocol == "live" else fit_s / len(variants), score_s=score_s / len(variants))
     config = baseline.model_dump(mode="json")
-    return Scored(baseline.name, "baseline", config, [], seeds if random else [], valid, runs, cost)
+    return Scored(baseline.name, "baseline", config, [], seeds if baseline.random else [], valid, runs, cost)
 
 
 def static_slates(arena: Arena, name: str, scorer: Scorer) -> tuple[Int32, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from threadpoolctl import threadpool_limits
 
 from recsys.baselines import (
     ALS,
@@ -90,6 +91,20 @@ def test_time_is_needed_only_where_it_is_said(baseline: Baseline) -> None:
         assert baseline.fit(undated).scores(HISTORIES).shape == (len(HISTORIES), ITEMS)
     with pytest.raises(InputError, match="time"):
         next(baseline.live(undated, DAYS))
+
+
+@pytest.mark.parametrize("baseline", [*CONFIGS.values(), Mix.of((ItemKNN(), 0.1), (ALS(factors=4), 1.0))])
+def test_another_seed_is_another_model_where_something_is_random(baseline: Baseline) -> None:
+    one, two = (baseline.seeded(seed).fit(listening()).scores(HISTORIES) for seed in (1, 2))
+    assert baseline.random == bool((one != two).any())
+    assert (baseline.seeded(1) == baseline.seeded(2)) != baseline.random
+
+
+@pytest.mark.parametrize("name", sorted(LEARNED))
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_implicit_has_nothing_to_warn_of(baseline: Baseline) -> None:
+    with threadpool_limits(2, "blas"):
+        baseline.fit(listening())
 
 
 @pytest.mark.parametrize("name", COUNTING)
