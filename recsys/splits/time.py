@@ -2,8 +2,9 @@
 
 All data are cut at two instants, the same for everybody: training is what lies before the first, validation what lies
 between, test what lies from the second on. Cuts fall on midnight UTC, so that "known up to the day before" has one
-meaning. A session belongs to the part in which it starts. The test part holds the latest days that together have at
-least ``test_share`` of the plays, the validation part the days before with at least ``valid_share`` of them.
+meaning. A session belongs to the part in which it ends: one that straddles a cut goes to the later part, so training
+holds nothing from after it. The test part holds the latest days that together have at least ``test_share`` of the
+plays, the validation part the days before with at least ``valid_share`` of them.
 
 Where one owner fills the end of the data (a radio archive that one DJ continues alone), the same rule is applied
 within each owner's own time (protocol ``owner_time``). Then a training row of one owner may be later than a test row
