@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     import polars as pl
     from rich.table import Table
 
+WIDTH = 120
+"""Of the tables, where the terminal is narrower: a wrapped line is better than a cropped figure."""
+
 report = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode="rich", help="Reports about the imported data."
 )
@@ -39,6 +42,7 @@ def joins_() -> None:
 
     workspace = Workspace()
     console = Console()
+    console.width = max(console.width, WIDTH)
     with console.status("joining"):
         found = joins(workspace)
     names = {"often_with_content": f"of songs with {OFTEN}+ plays", "source_2": "and"}
@@ -58,7 +62,8 @@ def _table(title: str, frame: pl.DataFrame, names: dict[str, str]) -> Table:
     table = Table(title=title, title_justify="left")
     for column, kind in frame.schema.items():
         heading = names.get(column, column.replace("_", " "))
-        table.add_column(heading, justify="right" if kind.is_numeric() else "left")
+        number = kind.is_numeric()
+        table.add_column(heading, justify="right" if number else "left", no_wrap=not number)
     for row in frame.iter_rows():
         table.add_row(*(_cell(value) for value in row))
     return table

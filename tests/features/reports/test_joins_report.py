@@ -70,12 +70,19 @@ def test_an_id_counts_as_the_method_within_a_namespace_only(workspace: Workspace
     assert joins(workspace).coverage.filter(pl.col("source") == "shop")["plays"].item() == 2
 
 
-def test_the_command_prints_the_tables_and_writes_them(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_prints_the_tables_and_writes_them(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SEGUE_WORKSPACE", str(workspace.root))
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("COLUMNS", "80")
+    fans = tmp_path / "fans.csv"
+    pl.DataFrame({"tag": ["sad"], "artist_name": ["Y"]}).write_csv(fans)
+    bring(workspace, "tags", fans, "spotify-hit-predictor")
     shown = CliRunner().invoke(report, ["joins"])
     assert shown.exit_code == 0, shown.output
     assert "25.0%" in shown.output
+    assert "spotify-hit-predictor" in shown.output
+    assert "…" not in shown.output
     assert read_json(workspace.reports / "joins.json")["pairs"][0]["name"] == 1
 
 
