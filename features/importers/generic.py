@@ -20,7 +20,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from features.importers.base import PROVENANCE, Batch, Request, artist_id, name_id
-from features.importers.tabular import READERS, data_files
+from features.importers.tabular import READERS, data_files, ending
 from features.importers.values import typed
 from recsys import schema
 from recsys.errors import InputError
@@ -122,6 +122,10 @@ _WORDS: dict[pl.DataType, str] = {
 }
 
 
+def _word(kind: pl.DataType) -> str:
+    return _WORDS.get(kind, "text")
+
+
 @dataclass(frozen=True)
 class Generic:
     """One of the four formats, with its mapping."""
@@ -154,13 +158,13 @@ class Generic:
         columns = {field: self.columns.get(field, field) for field in layout.kinds}
         seen = pl.DataFrame(schema={layout.owner or "": pl.String, "before": pl.Int64})
         for file in self.files:
-            for number, raw in enumerate(READERS[file.suffix](file, tuple(set(columns.values())))):
+            for number, raw in enumerate(READERS[ending(file)](file, tuple(set(columns.values())))):
                 present = {field: column for field, column in columns.items() if column in raw.columns}
                 if number == 0:
                     self._check_columns(file, raw, present)
                 rows = _typed(raw, present, layout.kinds)
-                if "track_id" not in present and {"title", "artist_name"} <= set(present):
-                    rows = rows.with_columns(track_id=name_id(pl.col("artist_name"), pl.col("title")))
+                if {"title", "artist_name"} <= set(present):
+                    rows = rows.with_columns(track_id=_track_id(present))
                 bad, rows = rows.filter(pl.col("_reason").is_not_null()), rows.filter(pl.col("_reason").is_null())
                 if layout.owner:
                     rows, seen = _counted(rows, layout.owner, seen)
@@ -171,10 +175,22 @@ class Generic:
         there = ", ".join(column for column in raw.columns if column not in PROVENANCE)
         if missing := [f"{f}={c}" for f, c in self.columns.items() if f not in present]:
             raise InputError(f"{file}: --map {missing[0]} names no column of it; it has {there}")
+        kinds = _LAYOUTS[self.form].kinds
+        for field, column in present.items():
+            if isinstance(raw.schema[column], pl.List) and kinds[field] != pl.List(pl.String):
+                raise InputError(
+                    f"{file}: column {column} holds lists; {field} must be one {_word(kinds[field])} a row"
+                )
         needs = _LAYOUTS[self.form].needs
         if not any(need <= set(present) for need in needs):
             wanted = "; or ".join(" and ".join(sorted(need)) for need in needs)
             raise InputError(f"{file}: {self.form} needs {wanted}; name their columns: --map FIELD=COLUMN ({there})")
+
+
+def _track_id(present: Mapping[str, str]) -> pl.Expr:
+    """The track's own id; where it has none, its name."""
+    by_name = name_id(pl.col("artist_name"), pl.col("title"))
+    return pl.coalesce("track_id", by_name) if "track_id" in present else by_name
 
 
 def _typed(raw: pl.DataFrame, present: Mapping[str, str], kinds: Mapping[str, pl.DataType]) -> pl.DataFrame:
@@ -182,7 +198,7 @@ def _typed(raw: pl.DataFrame, present: Mapping[str, str], kinds: Mapping[str, pl
     values = {f: typed(pl.col(c), raw.schema[c], kinds[f]) for f, c in present.items()}
     unread = [
         pl.when(pl.col(column).is_not_null() & values[field].is_null()).then(
-            pl.lit(f"{field} is no {_WORDS.get(kinds[field], kinds[field])}")
+            pl.lit(f"{field} is no {_word(kinds[field])}")
         )
         for field, column in present.items()
     ]

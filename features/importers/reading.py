@@ -2,7 +2,8 @@
 
 Both readers give text columns, a blank field as null, and `_file`, `_line`, `_row`, `_reason`. A row with the wrong
 number of fields carries that as its reason; empty lines are no rows; a byte that the encoding does not know becomes
-U+FFFD. Both raise InputError where the first line is not the header that the publisher writes.
+U+FFFD. Both raise InputError where the first line is not the header that the publisher writes; where there is no such
+header, where a name stands in it twice.
 """
 
 from __future__ import annotations
@@ -134,6 +135,8 @@ def _records(file: TextIO, path: Path, separator: str) -> Iterator[tuple[list[st
         for line in file:
             text.append(line)
             yield line
+        if text:  # The reader wants more: it would pass off all that follows the quote as one field.
+            raise InputError(f"{path}:{start}: a quote that opens here is never closed")
 
     reader = csv.reader(noted(), delimiter=separator)
     start = 1
@@ -150,9 +153,15 @@ def _records(file: TextIO, path: Path, separator: str) -> Iterator[tuple[list[st
 def _header(path: Path, found: list[str], expected: Sequence[str] | None, separator: str) -> list[str]:
     if expected is not None and list(expected) != found:
         raise InputError(
-            f"{path}:1: the first line must be {separator.join(expected)!r}, not {separator.join(found)!r}"
+            f"{path}:1: the first line must be {separator.join(expected)!r}, not {separator.join(found)[:200]!r}"
         )
-    return found
+    if expected is not None:
+        return found
+    names = [name.strip() or f"column {number}" for number, name in enumerate(found, start=1)]
+    if wrong := [name for name in names if names.count(name) > 1 or name in PROVENANCE]:
+        own = ", ".join(PROVENANCE)
+        raise InputError(f"{path}:1: column {wrong[0]!r}: each column needs a name of its own, and none may be {own}")
+    return names
 
 
 def _named(rows: pl.DataFrame, columns: Sequence[str], values: list[pl.Expr], width: pl.Expr) -> pl.DataFrame:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
+import polars.selectors as cs
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.importers.reading import BATCH_ROWS, read_delimited, read_lines
@@ -14,10 +16,15 @@ from recsys.errors import InputError
 
 def data_files(path: Path, form: str) -> tuple[Path, ...]:
     """``path`` itself, or the files of that folder that can be read. Raises InputError where there are none."""
-    files = tuple(sorted(f for f in path.iterdir() if f.suffix in READERS)) if path.is_dir() else (path,)
-    if not files or not path.exists() or files[0].suffix not in READERS:
+    inside = path.iterdir() if path.is_dir() else [path]
+    files = tuple(sorted(f for f in inside if f.is_file() and not f.name.startswith(".") and ending(f) in READERS))
+    if not files:
         raise InputError(f"{path}: {form} expects a file, or a folder of files, that ends in {', '.join(READERS)}")
     return files
+
+
+def ending(path: Path) -> str:
+    return path.suffix.lower()
 
 
 def _csv(path: Path, wanted: Sequence[str]) -> Iterator[pl.DataFrame]:
@@ -29,14 +36,18 @@ def _tsv(path: Path, wanted: Sequence[str]) -> Iterator[pl.DataFrame]:
 
 
 def _json_lines(path: Path, wanted: Sequence[str]) -> Iterator[pl.DataFrame]:
-    """``wanted`` as text, without those that no line of the batch has. A line that is no object carries the reason."""
-    for lines in read_lines(path):
+    """``wanted`` as text, without those that no line so far has. A line that is no object carries the reason."""
+    found: set[str] = set()
+    for number, lines in enumerate(read_lines(path)):
         lines = lines.filter(pl.col("_row").str.strip_chars() != "")
         text = pl.col("_row").str
         values = [text.json_path_match(_json_path(name)).alias(name) for name in wanted]
         broken = text.json_path_match("$").is_null() | ~text.strip_chars_start().str.starts_with("{")
         rows = lines.with_columns(*values, pl.when(broken).then(pl.lit("no JSON object")).alias("_reason"))
-        yield rows.drop(name for name in wanted if rows[name].is_null().all())
+        if number == 0 and len(rows) and rows["_reason"].is_not_null().all():
+            raise InputError(f"{path}: no line is a JSON object; JSON lines hold one object a line: {{...}}")
+        found |= {name for name in wanted if rows[name].is_not_null().any()}
+        yield rows.drop(set(wanted) - found)
 
 
 def _json_path(name: str) -> str:
@@ -44,19 +55,31 @@ def _json_path(name: str) -> str:
 
 
 def _parquet(path: Path, wanted: Sequence[str]) -> Iterator[pl.DataFrame]:
-    """The wanted columns as they are typed; `_line` is the number of the row, from 1."""
-    file = pq.ParquetFile(path)
-    columns = [name for name in file.schema_arrow.names if name in wanted]
+    """The wanted columns as they are typed, bytes as text; `_line` is the number of the row, from 1."""
     before = 0
-    for batch in file.iter_batches(BATCH_ROWS, columns=columns):
-        rows = pl.DataFrame(batch)
-        yield rows.with_columns(
-            _file=pl.lit(path.name),
-            _line=pl.int_range(before + 1, before + len(rows) + 1),
-            _row=pl.struct(pl.all()).struct.json_encode(),
-            _reason=pl.lit(None, pl.String),
-        )
-        before += len(rows)
+    try:
+        file = pq.ParquetFile(path)
+        columns = [name for name in file.schema_arrow.names if name in wanted]
+        _check_types(path, file.schema_arrow, columns)
+        for batch in file.iter_batches(BATCH_ROWS, columns=columns):
+            rows = pl.DataFrame(batch).with_columns(cs.binary().cast(pl.String, strict=False))
+            yield rows.with_columns(
+                _file=pl.lit(path.name),
+                _line=pl.int_range(before + 1, before + len(rows) + 1),
+                _row=pl.struct(pl.all()).struct.json_encode(),
+                _reason=pl.lit(None, pl.String),
+            )
+            before += len(rows)
+    except (pa.ArrowInvalid, pl.exceptions.ComputeError, OSError) as error:
+        raise InputError(f"{path}: cannot be read as Parquet after row {before:,}: {error}") from error
+
+
+def _check_types(path: Path, schema: pa.Schema, columns: list[str]) -> None:
+    if not columns:
+        raise InputError(f"{path}: no column is a field; name them: --map FIELD=COLUMN ({', '.join(schema.names)})")
+    for name, kind in pl.DataFrame(schema.empty_table().select(columns)).schema.items():
+        if kind != pl.List(pl.String) and (kind.is_nested() or isinstance(kind, pl.Duration | pl.Time)):
+            raise InputError(f"{path}: column {name} is {kind}; it must be text, a number, a date, a time or a list")
 
 
 READERS: dict[str, Callable[[Path, Sequence[str]], Iterator[pl.DataFrame]]] = {
@@ -66,4 +89,4 @@ READERS: dict[str, Callable[[Path, Sequence[str]], Iterator[pl.DataFrame]]] = {
     ".ndjson": _json_lines,
     ".parquet": _parquet,
 }
-"""How each ending is read: (file, wanted columns) -> batches. A reader may give other columns too."""
+"""How each ending, in lower case, is read: (file, wanted columns) -> batches. A reader may give other columns too."""
