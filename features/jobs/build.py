@@ -208,7 +208,7 @@ class _Job:
     @property
     def vocabulary(self) -> DataFrame:
         """index, track_id, artist_id, name_key of the items."""
-        return self.staging.spark.read.parquet((self.staging.folder / "vocabulary.parquet").as_uri())
+        return self.staging.spark.read.parquet(tables.location(self.staging.folder / "vocabulary.parquet"))
 
     def sequences(self, plays: DataFrame, spans: DataFrame) -> bool:
         """Write the sequences. Returns whether all of them have a time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +21,13 @@ ROW_GROUP = 65_536
 def read(spark: SparkSession, workspace: Workspace, table: str, sources: list[str] | None = None) -> DataFrame:
     """A canonical table over all imports (or those of ``sources``); empty where no import has it."""
     columns = from_arrow_schema(schema.TABLES[table])
-    files = [file.as_uri() for file in workspace.table_files(table, sources)]
+    files = [location(file) for file in workspace.table_files(table, sources)]
     return spark.read.schema(columns).parquet(*files) if files else spark.createDataFrame([], columns)
+
+
+def location(path: Path) -> str:
+    """``path`` as Spark reads it: not percent-encoded, as Path.as_uri() writes a space, and without patterns."""
+    return "file://" + re.sub(r"[\[\]{}*?\\]", r"\\\g<0>", str(path.absolute()))
 
 
 def rows(files: Iterable[Path]) -> int:
@@ -38,8 +44,8 @@ class Staging:
 
     def keep(self, name: str, frame: DataFrame) -> DataFrame:
         """Run ``frame`` and come back as what was written."""
-        frame.write.parquet((self.folder / name).as_uri())
-        return self.spark.read.schema(frame.schema).parquet((self.folder / name).as_uri())
+        frame.write.parquet(f"file://{self.folder / name}")
+        return self.spark.read.schema(frame.schema).parquet(location(self.folder / name))
 
     def parts(self, name: str) -> list[Path]:
         """In the order of the rows, where the frame was sorted."""

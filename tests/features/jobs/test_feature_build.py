@@ -42,7 +42,7 @@ def make(spark: SparkSession, root: Path, events: pl.DataFrame, settings: Featur
 
 @pytest.fixture(scope="module")
 def made(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, events: pl.DataFrame) -> Dataset:
-    return make(spark, tmp_path_factory.mktemp("made"), events)
+    return make(spark, tmp_path_factory.mktemp("a [made] folder"), events)
 
 
 def assert_same(dataset: Dataset, expected: Reference) -> None:
