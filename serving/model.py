@@ -57,9 +57,13 @@ class Model:
         for sources in self.sources.values():
             for source in sources:
                 for history in histories:
-                    items, scores = source.candidates(history, allowed, 20)
+                    try:
+                        items, scores = source.candidates(history, allowed, len(allowed))
+                        source.evidence(history, items[:20])
+                    except Exception as error:
+                        # Whatever foreign arrays or a foreign graph throw, the bundle is at fault.
+                        raise InputError(f"{self.bundle.folder}: source {source.name!r} fails: {error}") from error
                     if not np.isfinite(scores).all():
                         raise InputError(
                             f"{self.bundle.folder}: source {source.name!r} gives scores that are not finite"
                         )
-                    source.evidence(history, items)

@@ -11,6 +11,7 @@ import numpy as np
 
 from recsys.files import read_json, write_json
 from recsys.ragged import Float32, Int32, Ragged
+from recsys.scoring.arrays import read_array
 from recsys.scoring.base import Evidence
 from recsys.scoring.neighbours import history_weights
 
@@ -74,4 +75,4 @@ class Factors:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        return cls(np.load(folder / "vectors.npy", allow_pickle=False), **read_json(folder / "fold_in.json"))
+        return cls(read_array(folder / "vectors.npy"), **read_json(folder / "fold_in.json"))

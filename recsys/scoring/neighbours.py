@@ -12,6 +12,7 @@ from scipy import sparse
 
 from recsys.files import read_json, write_json
 from recsys.ragged import Float32, Int32, Int64, Ragged
+from recsys.scoring.arrays import check_indices, read_array
 from recsys.scoring.base import Evidence
 
 
@@ -91,7 +92,8 @@ class ItemNeighbours:
     @classmethod
     def load(cls, folder: Path) -> Self:
         names = ("indptr", "indices", "similarity", "counts")
-        indptr, indices, similarity, counts = (np.load(folder / f"{n}.npy", allow_pickle=False) for n in names)
+        indptr, indices, similarity, counts = (read_array(folder / f"{n}.npy") for n in names)
+        check_indices(folder / "indices.npy", indices, len(indptr) - 1)
         shape = (len(indptr) - 1, len(indptr) - 1)
         table = StoredNeighbours(
             sparse.csr_array((similarity, indices, indptr), shape=shape),

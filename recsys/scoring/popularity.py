@@ -9,6 +9,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from recsys.ragged import Float32, Int32, Int64, Ragged
+from recsys.scoring.arrays import read_array
 from recsys.scoring.base import Evidence
 
 
@@ -37,6 +38,4 @@ class Popularity:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        return cls(
-            np.load(folder / "weights.npy", allow_pickle=False), np.load(folder / "counts.npy", allow_pickle=False)
-        )
+        return cls(read_array(folder / "weights.npy"), read_array(folder / "counts.npy"))

@@ -20,9 +20,12 @@ KINDS: dict[str, str] = {
 
 
 def load(kind: str, folder: Path) -> Scorer:
-    """Raises InputError for a kind that this version does not know."""
+    """Raises InputError for a kind that this version does not know, and for a folder that is not of that kind."""
     if kind not in KINDS:
         raise InputError(f"{folder}: unknown kind of source {kind!r}; known: {', '.join(sorted(KINDS))}")
     module, name = KINDS[kind].split(":")
-    scorer: Scorer = getattr(import_module(module), name).load(folder)
+    try:
+        scorer: Scorer = getattr(import_module(module), name).load(folder)
+    except (KeyError, OSError, TypeError, ValueError) as error:
+        raise InputError(f"{folder}: not what a source of kind {kind!r} saves: {error}") from error
     return scorer

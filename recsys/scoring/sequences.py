@@ -16,6 +16,7 @@ from scipy import sparse
 
 from recsys.files import read_json, write_json
 from recsys.ragged import Float32, Float64, Int32, Int64, Ragged
+from recsys.scoring.arrays import check_indices, read_array
 from recsys.scoring.base import Evidence
 from recsys.scoring.neighbours import history_weights
 from recsys.scoring.postings import Postings, falloff, ranges
@@ -114,9 +115,9 @@ class SequenceNeighbours:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        values, offsets, worth = (
-            np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("values", "offsets", "worth")
-        )
+        values, offsets, worth = (read_array(folder / f"{name}.npy") for name in ("values", "offsets", "worth"))
         settings = read_json(folder / "matching.json")
-        postings = Postings.build(Ragged(values, offsets), settings.pop("n_items"))
+        n_items = settings.pop("n_items")
+        check_indices(folder / "values.npy", values, n_items)
+        postings = Postings.build(Ragged(values, offsets), n_items)
         return cls(postings, worth, Matching(**settings))
