@@ -13,7 +13,7 @@ No listener id and no listener vector enters a bundle.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +24,7 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from recsys.errors import InputError
-from recsys.files import new_folder, read_json, sha256, write_json
+from recsys.files import faults, new_folder, read_model, sha256, write_json
 from recsys.scoring import registry
 from recsys.scoring.base import Scorer
 
@@ -89,6 +89,7 @@ CATALOGUE_COLUMNS = (
     "index", "track_id", "title", "artist_id", "artist_name", "album_title", "release_date", "duration_ms", "explicit",
     "markets", "licence", "name_key",
 )  # fmt: skip
+ALIAS_COLUMNS = ("source", "source_id", "index")
 
 
 def write_bundle(
@@ -99,20 +100,19 @@ def write_bundle(
     scorers: Mapping[str, Scorer],
     policy: Policy,
 ) -> None:
-    """Write the bundle under a temporary name and rename it; an existing bundle of that name is refused."""
+    """Write the bundle under a temporary name and rename it.
+
+    Raises InputError for an existing bundle of that name, and where the parts do not fit one another.
+    """
     if folder.exists():
         raise InputError(f"{folder}: a bundle is written once; choose another name")
     if missing := set(CATALOGUE_COLUMNS) - set(catalogue.columns):
         raise ValueError(f"catalogue lacks {sorted(missing)}")
-    for surface, pipeline in policy.surfaces.items():
-        if unknown := set(pipeline.sources) - set(scorers):
-            raise InputError(f"policy: surface {surface!r} names sources that the bundle lacks: {sorted(unknown)}")
+    _check_fit(folder, catalogue, aliases, scorers, policy)
     with new_folder(folder) as work:
         catalogue.select(CATALOGUE_COLUMNS).sort("index").write_parquet(work / "catalogue.parquet")
-        aliases.select("source", "source_id", "index").write_parquet(work / "aliases.parquet")
+        aliases.select(ALIAS_COLUMNS).write_parquet(work / "aliases.parquet")
         for name, scorer in scorers.items():
-            if scorer.n_items != len(catalogue):
-                raise ValueError(f"source {name!r} scores {scorer.n_items} items, the catalogue has {len(catalogue)}")
             (work / "sources" / name).mkdir(parents=True)
             scorer.save(work / "sources" / name)
         (work / "policy.toml").write_text(tomli_w.dumps(policy.model_dump()))
@@ -142,29 +142,60 @@ class Bundle:
                 raise InputError(f"{path}: named in manifest.json but absent")
             if sha256(path) != expected:
                 raise InputError(f"{path}: its sha256 is not the one in manifest.json; the bundle is damaged")
-        policy = Policy.model_validate(tomllib.loads((folder / "policy.toml").read_text()))
+        policy = _read_policy(folder / "policy.toml")
+        catalogue = _read_table(folder / "catalogue.parquet", CATALOGUE_COLUMNS)
+        aliases = _read_table(folder / "aliases.parquet", ALIAS_COLUMNS)
         scorers = {n: registry.load(kind, folder / "sources" / n) for n, kind in manifest.sources.items()}
-        return cls(
-            folder,
-            manifest,
-            pl.read_parquet(folder / "catalogue.parquet"),
-            pl.read_parquet(folder / "aliases.parquet"),
-            scorers,
-            policy,
-        )
+        _check_fit(folder, catalogue, aliases, scorers, policy)
+        return cls(folder, manifest, catalogue, aliases, scorers, policy)
 
 
 def read_manifest(folder: Path) -> BundleManifest:
     path = folder / "manifest.json"
     if not path.is_file():
         raise InputError(f"{folder} is no bundle: it has no manifest.json")
-    try:
-        manifest = BundleManifest.model_validate(read_json(path))
-    except (ValidationError, ValueError) as error:
-        raise InputError(f"{path}: {error}") from error
+    manifest = read_model(path, BundleManifest)
     if manifest.format_version != FORMAT_VERSION:
         raise InputError(f"{path}: format_version {manifest.format_version}, this Segue reads {FORMAT_VERSION}")
     return manifest
+
+
+def _read_policy(path: Path) -> Policy:
+    try:
+        return Policy.model_validate(tomllib.loads(path.read_text()))
+    except ValidationError as error:
+        raise InputError(f"{path}: {faults(error)}") from error
+    except ValueError as error:
+        raise InputError(f"{path}: not valid TOML: {error}") from error
+
+
+def _read_table(path: Path, columns: Sequence[str]) -> pl.DataFrame:
+    try:
+        table = pl.read_parquet(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise InputError(f"{path}: not valid Parquet: {error}") from error
+    if missing := [column for column in columns if column not in table.columns]:
+        raise InputError(f"{path}: lacks {', '.join(missing)}")
+    return table
+
+
+def _check_fit(
+    folder: Path, catalogue: pl.DataFrame, aliases: pl.DataFrame, scorers: Mapping[str, Scorer], policy: Policy
+) -> None:
+    """Raise InputError where the parts speak of different items or sources."""
+    n = len(catalogue)
+    if not catalogue["index"].sort().equals(pl.int_range(n, eager=True).alias("index").cast(catalogue["index"].dtype)):
+        raise InputError(f"{folder}/catalogue.parquet: index must number the {n} rows from 0 on, each once")
+    if catalogue["track_id"].n_unique() != n:
+        raise InputError(f"{folder}/catalogue.parquet: holds a track_id twice")
+    if not aliases["index"].is_between(0, n - 1).all():
+        raise InputError(f"{folder}/aliases.parquet: holds an index that is not 0 to {n - 1}, as the catalogue's are")
+    for name, scorer in scorers.items():
+        if scorer.n_items != n:
+            raise InputError(f"{folder}: source {name!r} scores {scorer.n_items} items, the catalogue has {n}")
+    for surface, pipeline in policy.surfaces.items():
+        if unknown := sorted(set(pipeline.sources) - set(scorers)):
+            raise InputError(f"{folder}: the policy of surface {surface!r} names sources that are not there: {unknown}")
 
 
 def now() -> str:

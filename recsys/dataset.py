@@ -16,7 +16,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from recsys.errors import InputError, MissingError
-from recsys.files import read_json
+from recsys.files import read_json, read_model
 from recsys.ragged import Bool, Int32, Int64, Ragged
 
 FORMAT_VERSION = 1
@@ -135,14 +135,20 @@ class Dataset:
         if not (folder / "manifest.json").is_file():
             raise MissingError(f"{folder} is no data set (no manifest.json); make one: segue features")
         raw = read_json(folder / "manifest.json")
-        if raw.get("format_version") != FORMAT_VERSION:
+        version = raw.get("format_version") if isinstance(raw, dict) else None
+        if version != FORMAT_VERSION:
             raise InputError(
-                f"{folder}/manifest.json: format_version is {raw.get('format_version')}, this Segue reads "
-                f"{FORMAT_VERSION}; make the data set anew: segue features"
+                f"{folder}/manifest.json: format_version is {version}, this Segue reads {FORMAT_VERSION}; make the "
+                "data set anew: segue features"
             )
-        manifest = DatasetManifest.model_validate(raw)
-        items = pl.read_parquet(folder / "items.parquet").sort("index")
-        table = pl.read_parquet(folder / "sequences.parquet", columns=["owner_id", "split", "start_ts", "items"])
+        manifest = read_model(folder / "manifest.json", DatasetManifest)
+        try:
+            items = pl.read_parquet(folder / "items.parquet").sort("index")
+            table = pl.read_parquet(folder / "sequences.parquet", columns=["owner_id", "split", "start_ts", "items"])
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise InputError(
+                f"{folder}: a table is absent or damaged ({error}); remove the folder, make it anew: segue features"
+            ) from error
         values = table["items"].explode(empty_as_null=False).to_numpy().astype(np.int32)
         ragged = Ragged.from_lengths(values, table["items"].list.len().to_numpy())
         if len(values) and (int(values.min()) < 0 or int(values.max()) >= len(items)):

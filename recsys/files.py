@@ -10,7 +10,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from recsys.errors import InputError
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 @contextmanager
@@ -57,7 +63,29 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    return json.loads(path.read_bytes())
+    """Raises InputError for a file that is not JSON."""
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError as error:
+        raise InputError(f"{path}: not valid JSON: {error}") from error
+
+
+def read_model(path: Path, model: type[Model]) -> Model:
+    """Raises InputError that names the file, and the fields at fault, where it does not hold a ``model``."""
+    try:
+        return model.model_validate(read_json(path))
+    except ValidationError as error:
+        raise InputError(f"{path}: {faults(error)}") from error
+
+
+def faults(error: ValidationError, prefix: str = "") -> str:
+    """The fields that pydantic refused, and why. A fault of the whole names its field in the message itself."""
+    return "; ".join(
+        f"{prefix}{'.'.join(map(str, e['loc']))}: {e['msg']} (got {e['input']!r})"
+        if e["loc"]
+        else f"{prefix}{e['msg'].removeprefix('Value error, ')}"
+        for e in error.errors()
+    )
 
 
 def sha256(path: Path) -> str:

@@ -17,10 +17,12 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
 from recsys.errors import InputError
+from recsys.files import faults
 
 
 class Settings(BaseSettings):
@@ -63,11 +65,9 @@ class Settings(BaseSettings):
         try:
             return cls(**{key: value for key, value in given.items() if value is not None})
         except ValidationError as error:
-            faults = "; ".join(
-                f"{cls.table}.{'.'.join(map(str, e['loc'])) or '*'}: {e['msg']} (got {e['input']!r})"
-                for e in error.errors()
-            )
-            raise InputError(faults) from error
+            raise InputError(faults(error, f"{cls.table}.")) from error
+        except SettingsError as error:
+            raise InputError(f"{cls.table}: {error}: {error.__cause__}") from error
         except tomllib.TOMLDecodeError as error:
             raise InputError(f"{os.environ.get('SEGUE_CONFIG', 'segue.toml')}: not valid TOML: {error}") from error
 

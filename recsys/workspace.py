@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from recsys import schema
 from recsys.errors import InputError, MissingError
-from recsys.files import read_json, write_json
+from recsys.files import read_json, read_model, write_json
 
 
 class Champion(BaseModel):
@@ -104,7 +104,7 @@ class Workspace:
 
     def champion(self) -> Champion | None:
         path = self.root / "champion.json"
-        return Champion.model_validate(read_json(path)) if path.is_file() else None
+        return read_model(path, Champion) if path.is_file() else None
 
     def set_champion(self, champion: Champion) -> None:
         """Atomic: a server that reads the file sees the old champion or the new one."""

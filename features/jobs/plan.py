@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from recsys.dataset import DatasetManifest, Protocol
 from recsys.errors import InputError, MissingError
-from recsys.files import fingerprint, read_json
+from recsys.files import fingerprint, read_json, read_model
 from recsys.settings import Settings
 from recsys.workspace import Workspace
 
@@ -80,9 +80,11 @@ class Plan:
     def unchanged(self) -> DatasetManifest | None:
         """The manifest of the data set that is there already, if the same imports and settings made it."""
         path = self.folder / "manifest.json"
-        if not path.is_file() or read_json(path).get("fingerprint") != self.fingerprint:
+        try:
+            found = read_model(path, DatasetManifest) if path.is_file() else None
+        except InputError:  # damaged: made anew
             return None
-        return DatasetManifest.model_validate(read_json(path))
+        return found if found and found.fingerprint == self.fingerprint else None
 
 
 def plans(workspace: Workspace, settings: FeatureSettings) -> list[Plan]:

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from recsys.errors import InputError
-from recsys.files import read_json, write_bytes, write_json
+from recsys.files import read_model, write_bytes, write_json
 from recsys.ragged import Float32, Int32, Int64, Ragged
+from recsys.scoring.arrays import read_array
 from recsys.scoring.base import Evidence
 
 
@@ -88,15 +89,12 @@ class Neural:
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Raises InputError for a file that is not what it must be."""
-        vectors = np.load(folder / "item_vectors.npy", allow_pickle=False)
+        vectors = read_array(folder / "item_vectors.npy")
         if vectors.ndim != 2 or vectors.dtype != np.float32:
             raise InputError(
                 f"{folder}/item_vectors.npy: {vectors.dtype} {vectors.shape}, must be float32 (n_items, dim)"
             )
-        try:
-            config = NeuralConfig.model_validate(read_json(folder / "neural.json"))
-        except ValidationError as error:
-            raise InputError(f"{folder}/neural.json: {error}") from error
+        config = read_model(folder / "neural.json", NeuralConfig)
         return cls((folder / "history.onnx").read_bytes(), vectors, config)
 
 

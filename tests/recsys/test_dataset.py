@@ -87,3 +87,18 @@ def test_an_index_outside_the_vocabulary(folder: Path) -> None:
     pl.read_parquet(folder / "items.parquet").head(2).write_parquet(folder / "items.parquet")
     with pytest.raises(InputError, match=r"sequences\.parquet: an item index outside 0\.\.1"):
         Dataset.open(folder)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"format_version": 1}'])
+def test_a_damaged_manifest_is_named(folder: Path, text: str) -> None:
+    (folder / "manifest.json").write_text(text)
+    with pytest.raises(InputError, match=r"manifest\.json: "):
+        Dataset.open(folder)
+
+
+@pytest.mark.parametrize("table", ["items", "sequences"])
+def test_a_table_that_is_absent_or_damaged_is_refused(folder: Path, table: str) -> None:
+    for spoil in (lambda path: path.write_text("no parquet"), lambda path: path.unlink()):
+        spoil(folder / f"{table}.parquet")
+        with pytest.raises(InputError, match=r"absent or damaged .* segue features"):
+            Dataset.open(folder)

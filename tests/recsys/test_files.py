@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
-from recsys.files import fingerprint, new_folder, read_json, write_bytes, write_json
+from recsys.errors import InputError
+from recsys.files import fingerprint, new_folder, read_json, read_model, write_bytes, write_json
 
 
 def test_a_failed_folder_leaves_nothing(tmp_path: Path) -> None:
@@ -42,6 +44,19 @@ def test_json_round_trip(tmp_path: Path) -> None:
     assert read_json(tmp_path / "deep" / "a.json") == {"b": [1, None]}
     write_bytes(tmp_path / "deep" / "a.json", b"{}")
     assert [p.name for p in (tmp_path / "deep").iterdir()] == ["a.json"]
+
+
+def test_a_damaged_file_and_a_wrong_field_are_named(tmp_path: Path) -> None:
+    class Size(BaseModel):
+        size: int
+
+    path = tmp_path / "a.json"
+    path.write_text('{"size": ')
+    with pytest.raises(InputError, match=r"a\.json: not valid JSON"):
+        read_json(path)
+    write_json(path, {"size": "many"})
+    with pytest.raises(InputError, match=r"a\.json: size: .*valid integer.* \(got 'many'\)"):
+        read_model(path, Size)
 
 
 def test_fingerprint_is_of_the_content_not_its_order() -> None:

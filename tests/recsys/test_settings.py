@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
 import pytest
+from pydantic import Field, model_validator
 
 from recsys.errors import InputError
 from recsys.settings import Settings
@@ -47,3 +49,25 @@ def test_errors_name_what_is_wrong(toml: Path, text: str, named: str) -> None:
     toml.write_text(text)
     with pytest.raises(InputError, match=named):
         Example.load()
+
+
+def test_a_list_that_the_environment_spells_wrong_is_named(monkeypatch: pytest.MonkeyPatch, toml: Path) -> None:
+    class Seeds(Settings, table="seeded"):
+        seeds: list[int] = Field(default=[1])
+
+    monkeypatch.setenv("SEGUE_SEEDED_SEEDS", "one, two")
+    with pytest.raises(InputError, match=r'seeded: .*"seeds"'):
+        Seeds.load()
+
+
+def test_a_fault_of_two_fields_together_reads_as_one_of_a_field(toml: Path) -> None:
+    class Pair(Settings, table="pair"):
+        low: int = 2
+        high: int = 1
+
+        @model_validator(mode="after")
+        def _in_order(self) -> Self:
+            raise ValueError(f"low: {self.low} is above high, {self.high}")
+
+    with pytest.raises(InputError, match=r"^pair\.low: 2 is above high, 1$"):
+        Pair.load()
