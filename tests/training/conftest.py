@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from recsys import schema
+from recsys.baselines import BASELINES
 from recsys.dataset import FORMAT_VERSION, Dataset, DatasetManifest
 from recsys.files import write_json
 from recsys.workspace import Workspace
@@ -133,3 +134,10 @@ def mlflow_store(migrated: Path, tiny_workspace: Workspace, monkeypatch: pytest.
     """An MLflow store of its own for the workspace."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     shutil.copy(migrated, tiny_workspace.root / "mlflow.db")
+
+
+@pytest.fixture
+def few_baselines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four of the baselines, one of them random: tuning them all takes seconds."""
+    for name in BASELINES.keys() - {"popularity", "decayed-popularity", "sequential-rules", "bpr"}:
+        monkeypatch.delitem(BASELINES, name)

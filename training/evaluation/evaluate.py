@@ -17,6 +17,7 @@ from recsys.metrics.bootstrap import Interval, mean_interval
 from recsys.ragged import Bool, Float64
 from recsys.splits import Split, for_dataset, is_repeat
 from recsys.workspace import Workspace
+from training.code import FITTED, MEASURED, code_fingerprint
 from training.evaluation.report import (
     SCHEMA_VERSION,
     Data,
@@ -98,6 +99,7 @@ def _inputs(workspace: Workspace, dataset: Dataset, settings: EvaluateSettings) 
         schema_version=SCHEMA_VERSION,
         dataset=dataset.manifest.name,
         fingerprint=dataset.manifest.fingerprint,
+        code=code_fingerprint(*MEASURED, "training.evaluation"),
         baselines=grids(),
         bundles={name: sha256(workspace.bundles / name / "manifest.json") for name in sorted(names)},
         settings=settings.model_dump(mode="json"),
@@ -187,7 +189,7 @@ def _publish(workspace: Workspace, arena: Arena, choices: Choices, best: str) ->
     scorers = {name: choices[n][0].fit(train) for name, n in (("main", best), ("popularity", "popularity"))}
     if best == "popularity":
         del scorers["popularity"]
-    key = fingerprint({"data": dataset.manifest.fingerprint, "config": config})
+    key = fingerprint({"data": dataset.manifest.fingerprint, "config": config, "code": code_fingerprint(*FITTED)})
     folder = publish(
         workspace,
         dataset,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from recsys.files import read_json, write_json
+from recsys.errors import InputError
+from recsys.files import read_model, write_json
 from recsys.metrics.bootstrap import Interval
 
 SCHEMA_VERSION = 2
@@ -27,6 +28,8 @@ class Inputs(_Part):
     dataset: str
     fingerprint: str
     """Of the data."""
+    code: str
+    """Fingerprint over the source that fits, splits and measures."""
     baselines: str
     """Fingerprint over the names and the candidates of all baselines."""
     bundles: dict[str, str]
@@ -112,12 +115,10 @@ class Report(_Part):
 
     @classmethod
     def read(cls, path: Path) -> Self | None:
-        """None where there is no report, or one of another version."""
-        if not path.is_file():
-            return None
+        """None where there is no report, a damaged one, or one of another version."""
         try:
-            return cls.model_validate(read_json(path))
-        except (ValidationError, ValueError):
+            return read_model(path, cls) if path.is_file() else None
+        except InputError:
             return None
 
     def write(self, path: Path) -> None:

@@ -11,8 +11,10 @@ from recsys.baselines.base import Baseline
 from recsys.baselines.mix import Mix
 from recsys.baselines.tuning import Tuned, tune
 from recsys.dataset import Queries, Sequences, Task
+from recsys.errors import InputError
 from recsys.files import fingerprint, read_json, write_json
 from recsys.metrics.harness import primary
+from training.code import MEASURED, code_fingerprint
 from training.evaluation.report import ProtocolName
 
 Choices = dict[str, tuple[Baseline, float]]
@@ -27,13 +29,13 @@ def grids() -> str:
 class TunedBaselines:
     """The best candidate of each baseline on validation, from `tuned.json` where it was found before.
 
-    A choice is found again only for equal data, equal candidates, protocol and number of validation queries.
+    A choice is found again only for equal data, code and candidates, protocol and number of validation queries.
     """
 
     def __init__(self, path: Path, data_fingerprint: str) -> None:
         self._path = path
         self._data = data_fingerprint
-        self._known: dict[str, Any] = read_json(path) if path.is_file() else {}
+        self._known = _read(path)
 
     def tune_all(
         self, protocol: ProtocolName, train: Sequences, valid: Queries, task: Task, live: Sequences | None
@@ -50,6 +52,7 @@ class TunedBaselines:
                     "candidates": [c.model_dump(mode="json") for c in cls.grid()],
                     "members": members and {n: m.model_dump(mode="json") for n, m in members.items()},
                     "task": task,
+                    "code": code_fingerprint(*MEASURED),
                 }
             )
             place = f"{protocol}/{len(valid)}/{name}"
@@ -68,3 +71,12 @@ class TunedBaselines:
             "trials": [{**json.loads(t["config"]), "score": t["score"]} for t in tuned.trials.to_dicts()],
         }
         write_json(self._path, self._known)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Empty where there is no file yet, or a damaged one."""
+    try:
+        known = read_json(path) if path.is_file() else {}
+    except InputError:
+        return {}
+    return known if isinstance(known, dict) else {}

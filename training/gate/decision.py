@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from recsys.files import read_json, write_json
+from recsys.errors import InputError
+from recsys.files import read_model, write_json
 from recsys.metrics.bootstrap import Interval
 from recsys.workspace import Workspace
 from training.gate.rule import Check, Figures
@@ -17,6 +18,8 @@ class Situation(BaseModel):
     """Everything that a decision depends on; bundles by the sha256 of their manifest, which names all their files."""
 
     data_fingerprint: str
+    code: str
+    """Fingerprint over the source that splits, scores, measures and decides."""
     settings: dict[str, Any]
     champion: str | None
     challenger: str | None
@@ -68,9 +71,12 @@ class Decision(BaseModel):
 
 
 def recorded(workspace: Workspace, dataset: str) -> Decision | None:
-    """The last decision on the data set."""
+    """The last decision on the data set; None where there is none, or its file is damaged: then it is made anew."""
     path = _report(workspace, dataset)
-    return Decision.model_validate(read_json(path)) if path.is_file() else None
+    try:
+        return read_model(path, Decision) if path.is_file() else None
+    except InputError:
+        return None
 
 
 def record(workspace: Workspace, decision: Decision) -> None:

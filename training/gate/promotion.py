@@ -13,14 +13,14 @@ The next run finds a decision that was not applied and carries it out; it measur
 
 from __future__ import annotations
 
-from recsys.bundle import Bundle, BundleManifest, now, read_manifest
+from recsys.bundle import Bundle, BundleManifest, now
 from recsys.dataset import Dataset
 from recsys.errors import InputError, MissingError
-from recsys.files import sha256
 from recsys.metrics.bootstrap import Interval
-from recsys.metrics.harness import PRIMARY
 from recsys.workspace import Champion, Workspace
 from training import registry
+from training.code import MEASURED, code_fingerprint
+from training.gate.contenders import best_baseline, best_challenger, digest, named
 from training.gate.contest import Contest, Result, unfit
 from training.gate.decision import Decision, Judgement, Situation, record, recorded
 from training.gate.rule import Figures, GateSettings, Verdict, decide
@@ -49,14 +49,15 @@ def promote(
             f"{workspace.root}/champion.json serves data set {current.dataset!r}; to serve {dataset.manifest.name!r} "
             "in its place say --switch, or use another --workspace"
         )
-    baseline = _baseline(workspace, dataset)
-    challenger = _named(workspace, bundle) if bundle else _challenger(workspace, dataset, current)
+    baseline = best_baseline(workspace, dataset)
+    challenger = named(workspace, dataset, bundle) if bundle else best_challenger(workspace, dataset, current)
     situation = Situation(
         data_fingerprint=dataset.manifest.fingerprint,
+        code=code_fingerprint(*MEASURED, "training.gate"),
         settings=settings.model_dump(),
-        champion=_digest(workspace, current.bundle) if current else None,
-        challenger=_digest(workspace, challenger.name) if challenger else None,
-        baseline=sha256(workspace.bundles / baseline.name / "manifest.json"),
+        champion=digest(workspace, current.bundle) if current else None,
+        challenger=digest(workspace, challenger.name) if challenger else None,
+        baseline=digest(workspace, baseline.name),
     )
     decision = recorded(workspace, dataset.manifest.name)
     if decision is None or not decision.answers(situation, current.bundle if current else None):
@@ -118,7 +119,10 @@ def _judge(
         return None
 
     if fault := entered(baseline.name):
-        raise InputError(f"the baseline {baseline.name} cannot be judged: {fault}; publish it anew: segue evaluate")
+        raise InputError(
+            f"the baseline {baseline.name} cannot be judged: {fault}; remove {workspace.bundles / baseline.name}, "
+            "publish it anew: segue evaluate"
+        )
     standing = baseline.name
     if current is None or current.dataset != dataset.manifest.name:
         judgements.append(Judgement(bundle=standing, against=None, passed=True, reason=FIRST))
@@ -198,43 +202,3 @@ def _apply(workspace: Workspace, decision: Decision) -> Decision:
 def _tags(decision: Decision, figures: Figures) -> dict[str, float]:
     cold = {} if figures.cold is None else {"test_cold_recall": figures.cold}
     return {f"test_{decision.metric}": figures.primary, "test_coverage": figures.coverage, **cold}
-
-
-def _bundles(workspace: Workspace, dataset: Dataset, *, neural: bool) -> list[BundleManifest]:
-    """The bundles that were trained on exactly these data, the best on validation last, of equals the youngest."""
-    metric = f"valid_{PRIMARY[dataset.manifest.task]}"
-    found = [read_manifest(path.parent) for path in workspace.bundles.glob("[!.]*/manifest.json")]
-    ours = [
-        m
-        for m in found
-        if m.data.fingerprint == dataset.manifest.fingerprint and (m.sources.get("main") == "neural") == neural
-    ]
-    return sorted(ours, key=lambda m: (m.metrics.get(metric, float("-inf")), m.created_at, m.name))
-
-
-def _baseline(workspace: Workspace, dataset: Dataset) -> BundleManifest:
-    if simple := _bundles(workspace, dataset, neural=False):
-        return simple[-1]
-    raise MissingError(
-        f"no bundle of a simple baseline on data {dataset.manifest.fingerprint} in {workspace.bundles}; "
-        "publish the best one: segue evaluate"
-    )
-
-
-def _challenger(workspace: Workspace, dataset: Dataset, current: Champion | None) -> BundleManifest | None:
-    """The best of those made since the last rollback; None where there is none."""
-    since = current.not_before if current else None
-    neural = _bundles(workspace, dataset, neural=True)
-    return next((m for m in reversed(neural) if since is None or m.created_at > since), None)
-
-
-def _named(workspace: Workspace, name: str) -> BundleManifest:
-    if not (workspace.bundles / name / "manifest.json").is_file():
-        raise MissingError(f"no bundle {name!r} in {workspace.bundles}")
-    return read_manifest(workspace.bundles / name)
-
-
-def _digest(workspace: Workspace, name: str) -> str:
-    """A champion's bundle may be gone; then its name stands for it."""
-    path = workspace.bundles / name / "manifest.json"
-    return sha256(path) if path.is_file() else f"absent: {name}"

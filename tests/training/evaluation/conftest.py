@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from recsys.baselines import BASELINES
 from recsys.dataset import Dataset
 from recsys.scoring.neural import Neural, NeuralConfig
 from recsys.workspace import Workspace
@@ -42,13 +41,6 @@ def turning(n_items: int, steps: int) -> Neural:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
     return Neural(model.SerializeToString(), vectors, NeuralConfig(max_length=8))
-
-
-@pytest.fixture
-def few_baselines(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Four of the baselines, one of them random: tuning them all takes seconds."""
-    for name in BASELINES.keys() - {"popularity", "decayed-popularity", "sequential-rules", "bpr"}:
-        monkeypatch.delitem(BASELINES, name)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from recsys.metrics import harness
 from recsys.workspace import Workspace
 from training.evaluation import plot, table
 from training.evaluation.evaluate import evaluate, report_path
-from training.evaluation.report import Report
+from training.evaluation.report import SCHEMA_VERSION, Report
 from training.evaluation.settings import EvaluateSettings
 
 few = pytest.mark.usefixtures("few_baselines")
@@ -120,6 +120,26 @@ def test_a_new_bundle_or_other_data_is_evaluated_anew(tiny_workspace, make_datas
 
 
 @few
+def test_other_code_and_a_damaged_file_are_evaluated_anew(tiny_workspace, make_dataset, monkeypatch):
+    dataset = make_dataset()
+    first, _ = evaluate(tiny_workspace, dataset, STATIC)
+    path = report_path(tiny_workspace, dataset, STATIC)
+    for name in ("evaluation.json", "tuned.json"):
+        path.with_name(name).write_text('{"inputs": ')
+    second, fresh = evaluate(tiny_workspace, dataset, STATIC)
+    assert fresh
+    assert figures(second) == figures(first)
+    tried = json.loads(path.with_name("tuned.json").read_text())
+    for module in ("evaluate", "tuned"):
+        monkeypatch.setattr(f"training.evaluation.{module}.code_fingerprint", lambda *packages: "other")
+    third, fresh = evaluate(tiny_workspace, dataset, STATIC)
+    assert fresh
+    assert third.published != first.published
+    again = json.loads(path.with_name("tuned.json").read_text())
+    assert all(again[place]["key"] != tried[place]["key"] for place in tried)
+
+
+@few
 def test_seeds_are_averaged_query_by_query(tiny_workspace, make_dataset, publish_neural):
     """One seed is always right; the other goes a step too far, so the right track stands second or later."""
     dataset = make_dataset()
@@ -164,7 +184,7 @@ def test_json_holds_everything_and_the_plot_is_a_picture(tiny_workspace, make_da
     report, _ = evaluate(tiny_workspace, dataset, SETTINGS)
     path = report_path(tiny_workspace, dataset, SETTINGS)
     raw = json.loads(path.read_text())
-    assert raw["inputs"]["schema_version"] == 1
+    assert raw["inputs"]["schema_version"] == SCHEMA_VERSION
     assert "NaN" not in path.read_text()
     assert Report.read(path) == report
     for name in ("a.png", "b.png"):

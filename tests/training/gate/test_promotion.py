@@ -20,6 +20,8 @@ from recsys.scoring.neural import Neural, NeuralConfig
 from recsys.scoring.popularity import Popularity
 from recsys.workspace import Workspace
 from training import registry
+from training.evaluation.evaluate import evaluate
+from training.evaluation.settings import EvaluateSettings
 from training.gate import promotion
 from training.gate.contest import Contest
 from training.gate.promotion import promote, rollback
@@ -306,6 +308,50 @@ def test_a_damaged_challenger_is_refused_and_a_damaged_champion_steps_aside(
     damage(right)
     decision = promote(tiny_workspace, dataset, GateSettings(seed=1))
     assert decision.champion != right
+
+
+def test_a_damaged_baseline_is_refused_with_what_mends_it(
+    tiny_workspace: Workspace, dataset: Dataset, baseline: str
+) -> None:
+    (tiny_workspace.bundles / baseline / "sources/main/weights.npy").write_bytes(b"x")
+    with pytest.raises(InputError, match=rf"the bundle is damaged; remove .*/{baseline}, publish it anew"):
+        promote(tiny_workspace, dataset, SETTINGS)
+
+
+def test_a_decision_of_other_code_or_in_a_damaged_file_is_made_anew(
+    tiny_workspace: Workspace, dataset: Dataset, baseline: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = []
+    measure = Contest.measure
+    monkeypatch.setattr(Contest, "measure", lambda self, bundle: measured.append(bundle) or measure(self, bundle))
+    promote(tiny_workspace, dataset, SETTINGS)
+    promote(tiny_workspace, dataset, SETTINGS)
+    assert len(measured) == 1
+    (tiny_workspace.reports / "tiny" / "gate.json").write_text('{"situation": ')
+    promote(tiny_workspace, dataset, SETTINGS)
+    assert len(measured) == 2
+    monkeypatch.setattr(promotion, "code_fingerprint", lambda *packages: "other")
+    promote(tiny_workspace, dataset, SETTINGS)
+    assert len(measured) == 3
+
+
+def test_the_baseline_is_the_one_that_the_last_evaluation_chose(
+    tiny_workspace: Workspace, dataset: Dataset, published: Publish, few_baselines: None
+) -> None:
+    """Figures of other protocols or rows may be higher: they say nothing."""
+    boast = published(dataset, "boast", popular(dataset), metrics={"valid_ndcg@20": 0.99})
+    assert promote(tiny_workspace, dataset, SETTINGS, dry_run=True).baseline == boast
+    report, _ = evaluate(tiny_workspace, dataset, EvaluateSettings(protocol="live", resamples=100))
+    assert promote(tiny_workspace, dataset, SETTINGS, dry_run=True).baseline == report.published != boast
+
+
+def test_a_bundle_of_another_data_set_is_no_challenger(
+    tiny_workspace: Workspace, dataset: Dataset, baseline: str, make_dataset: Callable[..., Dataset], published: Publish
+) -> None:
+    other = make_dataset(name="other", fingerprint="cccccccccccc")
+    stranger = published(other, "stranger", walks())
+    with pytest.raises(InputError, match="--bundle: 'stranger' was made of data set 'other'"):
+        promote(tiny_workspace, dataset, SETTINGS, bundle=stranger)
 
 
 def test_another_data_set_is_not_served_by_accident(
