@@ -6,6 +6,7 @@ imported inside the command.
 
 from __future__ import annotations
 
+import errno
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -41,6 +42,11 @@ class LazyGroup(TyperGroup):
         return None
 
 
+MENDABLE = {
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR,
+}  # fmt: skip
+"""A disk that is full, a file or folder that may not be read or written, or that is the other of the two."""
+
 app = typer.Typer(
     cls=LazyGroup, no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False
 )
@@ -70,10 +76,12 @@ def root(
 
 
 def main() -> None:
-    """Run, and show a SegueError as one line instead of a traceback."""
+    """Run, and show what a user can mend as one line instead of a traceback: a SegueError, a full or closed disk."""
     try:
         app()
-    except SegueError as error:
+    except (SegueError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in MENDABLE:
+            raise
         Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {_escaped(str(error))}", highlight=False)
         sys.exit(1)
 

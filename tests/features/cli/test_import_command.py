@@ -75,3 +75,11 @@ def test_bad_input_is_one_line(
         monkeypatch, capsys, "yes", str(folder), "--max-quarantined-share", "7"
     )
     assert not list((workspace / "imports").glob("[!.]*"))
+
+
+def test_a_workspace_that_cannot_be_written_is_one_line(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SEGUE_WORKSPACE", str(tmp_path / "file"))
+    assert f"Not a directory: '{tmp_path / 'file' / 'imports'}'" in _fails(monkeypatch, capsys, "yes", str(folder))
