@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -130,8 +131,10 @@ def _relative(path: Path, root: Path) -> str:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """One import at a time: canonical ids depend on the imports before."""
+    """One import at a time: canonical ids depend on the imports before. What a killed one left is removed first."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in folder.glob(".*/"):
+            shutil.rmtree(left)
         yield

@@ -113,6 +113,14 @@ def test_a_fault_in_the_middle_leaves_nothing(workspace: Path) -> None:
     assert [path.name for path in (workspace / "imports").iterdir()] == [".lock"]
 
 
+def test_what_a_killed_import_left_goes_with_the_next(workspace: Path) -> None:
+    left = workspace / "imports" / ".made-0123456789ab.x1y2z3" / "tracks"
+    left.mkdir(parents=True)
+    (left / "part-00000.parquet").write_bytes(b"half")
+    imported = run(Workspace(), "made", Given([Batch("tracks", TRACKS)]))
+    assert sorted(path.name for path in (workspace / "imports").iterdir()) == [".lock", imported.folder.name]
+
+
 def test_files_without_a_row_are_refused(workspace: Path) -> None:
     with pytest.raises(InputError, match="the files hold no row"):
         run(Workspace(), "made", Given([]))
