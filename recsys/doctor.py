@@ -17,17 +17,23 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import typer
 
 from recsys.bundle import read_manifest
-from recsys.errors import SegueError
+from recsys.errors import InputError, SegueError
 from recsys.files import read_json
 from recsys.workspace import Workspace
 
 JAVA_NEEDED = 17
 EXTRAS = ("client", "serve", "train", "spark", "airflow")
+REMAKE = {
+    "imports": "rm -r WORKSPACE/imports/THAT_FOLDER && segue import FORMAT PATH",
+    "data sets": "rm -r WORKSPACE/features/THAT_FOLDER && segue features",
+    "champion": "rm WORKSPACE/champion.json && segue promote",
+}
+"""The line to type where one of them is damaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +129,18 @@ def _java() -> Finding:
     home = os.environ.get("JAVA_HOME")
     java = shutil.which("java", path=str(Path(home) / "bin")) if home else shutil.which("java")
     line = f"sudo apt-get install openjdk-{JAVA_NEEDED}-jre-headless"
+    if java is None and home:
+        return Finding("broken", "java", f"JAVA_HOME={home} holds no bin/java", "unset JAVA_HOME")
     if java is None:
         return Finding("missing", "java", f"none; Spark needs Java {JAVA_NEEDED}", line)
-    said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    try:
+        said = subprocess.run([java, "-version"], capture_output=True, text=True, errors="replace", check=False).stderr
+    except OSError as error:
+        said = str(error)
     found = re.search(r'version "(\d+)[^"]*"', said)
     if found is None or int(found[1]) < JAVA_NEEDED:
-        return Finding("broken", "java", f"{java}: {said.splitlines()[:1]}; Spark needs Java {JAVA_NEEDED}", line)
+        first = (said.splitlines() or ["says no version"])[0]
+        return Finding("broken", "java", f"{java}: {first}; Spark needs Java {JAVA_NEEDED}", line)
     return Finding("ok", "java", f"{found[0]} ({java})")
 
 
@@ -149,31 +161,48 @@ def _workspace(workspace: Workspace) -> Iterator[Finding]:
         yield Finding("missing", "workspace", f"{workspace.root} is not there yet", "segue demo")
         return
     yield Finding("ok", "workspace", str(workspace.root))
-    imports = workspace.import_folders()
-    if imports:
-        rows = ", ".join(
-            f"{m['source']} ({m['rows']:,} rows)" for m in (read_json(f / "manifest.json") for f in imports)
-        )
-        yield Finding("ok", "imports", rows)
-    else:
-        yield Finding("missing", "imports", "none", "segue import FORMAT PATH")
-    datasets = {m["name"]: m for m in map(read_json, sorted(workspace.features.glob("[!.]*/manifest.json")))}
-    if datasets:
-        described = (f"{n} {m['fingerprint']}{' (simulated)' if m['simulated'] else ''}" for n, m in datasets.items())
-        yield Finding("ok", "data sets", ", ".join(described))
-    else:
-        yield Finding("missing", "data sets", "none", "segue features")
-    yield _champion(workspace, {name: m["fingerprint"] for name, m in datasets.items()})
+    for what, look in (("imports", _imports), ("data sets", _datasets), ("champion", _champion)):
+        try:
+            yield look(workspace)
+        except SegueError as error:
+            yield Finding("broken", what, str(error), REMAKE[what])
 
 
-def _champion(workspace: Workspace, fingerprints: dict[str, str]) -> Finding:
+def _imports(workspace: Workspace) -> Finding:
+    manifests = [_manifest(folder, "source", "rows") for folder in workspace.import_folders()]
+    if not manifests:
+        return Finding("missing", "imports", "none", "segue import FORMAT PATH")
+    return Finding("ok", "imports", ", ".join(f"{m['source']} ({m['rows']:,} rows)" for m in manifests))
+
+
+def _datasets(workspace: Workspace) -> Finding:
+    manifests = _dataset_manifests(workspace)
+    if not manifests:
+        return Finding("missing", "data sets", "none", "segue features")
+    simulated = (" (simulated)" if m["simulated"] else "" for m in manifests)
+    described = (f"{m['name']} {m['fingerprint']}{s}" for m, s in zip(manifests, simulated, strict=True))
+    return Finding("ok", "data sets", ", ".join(described))
+
+
+def _dataset_manifests(workspace: Workspace) -> list[dict[str, Any]]:
+    folders = sorted(path.parent for path in workspace.features.glob("[!.]*/manifest.json"))
+    return [_manifest(folder, "name", "fingerprint", "simulated") for folder in folders]
+
+
+def _manifest(folder: Path, *fields: str) -> dict[str, Any]:
+    """Raises InputError where the manifest of ``folder`` cannot be read or lacks one of ``fields``."""
+    found = read_json(folder / "manifest.json")
+    if missing := [field for field in fields if not isinstance(found, dict) or field not in found]:
+        raise InputError(f"{folder}/manifest.json: lacks {', '.join(missing)}")
+    return dict(found)
+
+
+def _champion(workspace: Workspace) -> Finding:
     champion = workspace.champion()
     if champion is None:
         return Finding("missing", "champion", "none", "segue train && segue evaluate && segue promote")
-    try:
-        manifest = read_manifest(workspace.bundles / champion.bundle)
-    except SegueError as error:
-        return Finding("broken", "champion", str(error), "segue promote")
+    manifest = read_manifest(workspace.bundles / champion.bundle)
+    fingerprints = {m["name"]: m["fingerprint"] for m in _dataset_manifests(workspace)}
     days = (datetime.now(UTC) - datetime.fromisoformat(manifest.created_at)).days
     data = f"data {manifest.data.dataset} {manifest.data.fingerprint}"
     found = f"{champion.bundle} ({manifest.model}), {data}, {days} days old; {champion.reason}"

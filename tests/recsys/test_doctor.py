@@ -52,6 +52,46 @@ def test_imports_and_data_sets_are_listed(workspace: Path) -> None:
     assert found["data sets"] == ("ok", "yes abc (simulated)")
 
 
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"bundle": 3}'])
+def test_what_is_damaged_is_named_and_all_else_is_still_said(workspace: Path, text: str) -> None:
+    for name in ("imports/yes-1/manifest.json", "features/yes/manifest.json", "champion.json"):
+        (workspace / name).parent.mkdir(parents=True, exist_ok=True)
+        (workspace / name).write_text(text)
+    found = by_name()
+    for what, file in (("imports", "imports/yes-1"), ("data sets", "features/yes"), ("champion", "champion.json")):
+        assert found[what][0] == "broken"
+        assert str(workspace / file) in found[what][1]
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        (b"no program", "Exec format error"),
+        (b"#!/bin/sh\nexit 3\n", "says no version"),
+        (b"#!/bin/sh\nprintf '\\377' >&2\n", "needs Java 17"),
+        (b"#!/bin/sh\necho 'openjdk version \"11.0.2\"' >&2\n", 'version "11.0.2"'),
+        (None, "holds no bin/java"),
+    ],
+)
+def test_a_java_that_spark_cannot_use_is_broken(
+    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: bytes | None, words: str
+) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    if script is not None:
+        (tmp_path / "bin").mkdir()
+        (tmp_path / "bin" / "java").write_bytes(script)
+        (tmp_path / "bin" / "java").chmod(0o755)
+    state, found = by_name()["java"]
+    assert state == "broken"
+    assert words in found
+
+
+def test_no_java_is_missing(workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert by_name()["java"] == ("missing", "none; Spark needs Java 17")
+
+
 def test_nothing_heavy_is_imported(workspace: Path) -> None:
     code = (
         "import json, sys; from recsys.doctor import findings; list(findings()); print(json.dumps(list(sys.modules)))"
