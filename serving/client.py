@@ -11,6 +11,7 @@ with Client("localhost:50051") as segue:
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Self
 
@@ -40,15 +41,15 @@ SERVICE_CONFIG = {
 
 
 def track(text: str) -> TrackReference:
-    """`Artist - Title`, else a track id.
+    """`Artist - Title`, with a dash of any length between spaces, else a track id.
 
     >>> track("Coldplay - Clocks").name.title, track("yes:12").track_id
     ('Clocks', 'yes:12')
     """
-    artist, dash, title = text.partition(" - ")
-    if not dash:
+    artist, *title = re.split(r"\s[-\u2013\u2014]\s", text, maxsplit=1)
+    if not title:
         return TrackReference(track_id=text)
-    return TrackReference(name=TrackName(artist=artist.strip(), title=title.strip()))
+    return TrackReference(name=TrackName(artist=artist.strip(), title=title[0].strip()))
 
 
 def violations(error: grpc.RpcError) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
@@ -117,18 +118,19 @@ def _ask(
     address: str,
     as_json: bool,
 ) -> None:
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # What gRPC says itself is no help to a person.
     from google.protobuf.json_format import MessageToJson
     from segue.v1 import recommendation_pb2 as pb
     from segue.v1.track_pb2 import ArtistReference
 
     from serving.client import Client, track
 
-    filters = pb.Filters(
-        exclude_artists=[ArtistReference(name=name) for name in not_artists or ()],
-        explicit=pb.EXPLICIT_FILTER_EXCLUDE_EXPLICIT if no_explicit else pb.EXPLICIT_FILTER_UNSPECIFIED,
-        artist_spacing=artist_spacing,
-    )
-    with Client(address) as client, _plain_errors(address):
+    with _plain_errors(address), Client(address) as client:
+        filters = pb.Filters(
+            exclude_artists=[ArtistReference(name=name) for name in not_artists or ()],
+            explicit=pb.EXPLICIT_FILTER_EXCLUDE_EXPLICIT if no_explicit else pb.EXPLICIT_FILTER_UNSPECIFIED,
+            artist_spacing=artist_spacing,
+        )
         response = question(client, [track(text) for text in tracks or ()], filters)
     if as_json:
         typer.echo(MessageToJson(response, preserving_proto_field_name=True, ensure_ascii=False))
@@ -139,6 +141,8 @@ def _ask(
 @contextmanager
 def _plain_errors(address: str) -> Iterator[None]:
     """A gRPC status as one line that says what to do."""
+    if not address:
+        raise typer.BadParameter("must be host:port", param_hint="--address")
     import grpc
 
     from recsys.errors import SegueError
@@ -155,6 +159,8 @@ def _plain_errors(address: str) -> Iterator[None]:
         else:
             message = f"{address}: {code.name}: {error.details()}"
         raise SegueError(message) from error
+    except UnicodeEncodeError as error:
+        raise SegueError(f"{error.object!r} is not UTF-8") from error
 
 
 def _show(response: Response) -> None:
@@ -165,11 +171,16 @@ def _show(response: Response) -> None:
 
     console = Console()
     for unknown in response.unknown_seeds:
-        text = f"{unknown.name.artist} - {unknown.name.title}" if unknown.HasField("name") else unknown.track_id
-        console.print(f"[yellow]not in the catalogue:[/] {escape(text)}", highlight=False)
+        if unknown.HasField("name"):
+            text = f"{unknown.name.artist} - {unknown.name.title}"
+        else:
+            text = f'{unknown.track_id} (taken for a track id; a name is "Artist - Title")'
+        console.print(f"[yellow]not in the catalogue:[/] {escape(text)}", highlight=False, soft_wrap=True)
     if response.HasField("fallback"):
         code = type(response.fallback).Code.Name(response.fallback.code).removeprefix("CODE_")
-        console.print(f"[yellow]fallback {code}:[/] {escape(response.fallback.message)}", highlight=False)
+        console.print(
+            f"[yellow]fallback {code}:[/] {escape(response.fallback.message)}", highlight=False, soft_wrap=True
+        )
     title = f"{len(response.tracks)} tracks from bundle {escape(response.bundle)}"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("", justify="right", style="dim")

@@ -30,10 +30,12 @@ def serve(
 
     Example: [bold]segue serve --port 0[/], then in another shell [bold]segue ask continue --track "Artist - Title"[/]
     """
+    import os
     import signal
     import threading
     from contextlib import ExitStack
 
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # Its lines are no JSON, and its errors come as statuses too.
     from recsys.files import write_bytes
     from recsys.workspace import Workspace
     from serving import logs
