@@ -57,14 +57,20 @@ def start_run(
 ) -> Iterator[ActiveRun]:
     """An MLflow run of the data set's experiment; inside, `mlflow.log_metrics(values, step=...)` and the like go to it.
 
-    The data set's name and fingerprint are tags of every run. An error in the block ends the run as FAILED.
+    The data set's name and fingerprint are tags of every run. An error in the block ends the run as FAILED. A run of
+    that name in this workspace that never ended was killed with its process, and is marked KILLED: the caller sees to
+    it that no two are under way at once.
     """
     client = tracking(workspace)
     import mlflow
 
     manifest = dataset.manifest
     origin = {"dataset": manifest.name, "data_fingerprint": manifest.fingerprint, "simulated": str(manifest.simulated)}
+    origin["workspace"] = str(workspace.root)
     experiment = _experiment(client, workspace, manifest.name)
+    for stale in client.search_runs([experiment], f"attributes.run_name = '{name}' and attributes.status = 'RUNNING'"):
+        if stale.data.tags.get("workspace") == origin["workspace"]:
+            client.set_terminated(stale.info.run_id, "KILLED")
     with mlflow.start_run(experiment_id=experiment, run_name=name, tags=origin | dict(tags or {})) as run:
         mlflow.log_params(dict(params))
         yield run

@@ -55,6 +55,22 @@ def test_an_error_ends_the_run_as_failed(tiny_workspace: Workspace, dataset: Dat
     assert registry.tracking(tiny_workspace).get_run(run.info.run_id).info.status == "FAILED"
 
 
+def test_a_run_whose_process_was_killed_is_marked_when_it_goes_on(tiny_workspace: Workspace, dataset: Dataset) -> None:
+    client = registry.tracking(tiny_workspace)
+    with registry.start_run(tiny_workspace, dataset, "try", {}) as run:
+        experiment, tags = run.info.experiment_id, {"workspace": str(tiny_workspace.root)}
+    ours = client.create_run(experiment, run_name="try", tags=tags)
+    others = [
+        client.create_run(experiment, run_name="another", tags=tags),
+        client.create_run(experiment, run_name="try", tags={"workspace": "elsewhere"}),
+    ]
+    with registry.start_run(tiny_workspace, dataset, "try", {}):
+        pass
+    assert client.get_run(ours.info.run_id).info.status == "KILLED"
+    assert {client.get_run(other.info.run_id).info.status for other in others} == {"RUNNING"}
+    assert client.get_run(run.info.run_id).info.status == "FINISHED"
+
+
 def test_a_bundle_is_one_version_however_often_it_is_registered(tiny_workspace: Workspace, dataset: Dataset) -> None:
     folder = _bundle(tiny_workspace, dataset, "one")
     with registry.start_run(tiny_workspace, dataset, "one", {}, {"bundle": "one"}) as run:

@@ -8,14 +8,19 @@ best.pt                 weights of the best epoch, of one process: what is expor
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
+from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
 
+from recsys.errors import InputError
 from recsys.files import write_bytes
 from training.engine.distributed import Group
 from training.engine.parallel import Parallel
@@ -51,9 +56,10 @@ class Checkpoints:
         if not found:
             return None
         last = Path(found[-1])
-        state = torch.load(last / "state.pt", map_location=self._group.device, weights_only=True)
-        if tables := parallel.tables():
-            load(tables, checkpoint_id=last / "tables")
+        with self._readable(last):
+            state = torch.load(last / "state.pt", map_location=self._group.device, weights_only=True)
+            if tables := parallel.tables():
+                load(tables, checkpoint_id=last / "tables")
         parallel.load(state)
         progress: dict[str, Any] = state["progress"]
         return progress
@@ -64,8 +70,20 @@ class Checkpoints:
         write_bytes(self.folder / "best.pt", buffer.getvalue())
 
     def best(self) -> dict[str, Any]:
-        weights: dict[str, Any] = torch.load(self.folder / "best.pt", map_location="cpu", weights_only=True)
+        with self._readable(self.folder / "best.pt"):
+            weights: dict[str, Any] = torch.load(self.folder / "best.pt", map_location="cpu", weights_only=True)
         return weights
+
+    @contextmanager
+    def _readable(self, path: Path) -> Iterator[None]:
+        """Raises InputError for a checkpoint that is not as it was written: a disk may do what a kill cannot."""
+        try:
+            yield
+        except (OSError, EOFError, RuntimeError, UnpicklingError, CheckpointException) as error:
+            raise InputError(
+                f"{path}: the checkpoint is absent or damaged ({type(error).__name__}); remove {self.folder}, and the "
+                "run starts anew"
+            ) from error
 
     def _epochs(self) -> list[Path]:
         return sorted(self.folder.glob("epoch-*"))

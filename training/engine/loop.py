@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -37,6 +38,8 @@ class Progress:
     """Mean training loss of each epoch."""
     valid: list[float] = field(default_factory=list)
     """Validation figure of each epoch."""
+    seconds: float = 0.0
+    """Of training and validation, over all processes that went on with the run one after the other."""
 
     @property
     def best(self) -> int:
@@ -116,11 +119,13 @@ class Engine:
         progress = Progress(**(checkpoints.resume(self.parallel) or {}))
         yield progress
         while not progress.finished(self.epochs, self.settings.patience):
+            start = time.perf_counter()
             progress.losses.append(self.train_epoch(progress.epochs, on_batch))
             vectors = self.item_vectors()
             figure = validate(self.parallel.core, vectors) if self.group.leads else None
             progress.valid.append(self.group.from_leader(figure))
             progress.epochs += 1
+            progress.seconds += time.perf_counter() - start
             if self.group.leads and progress.best == progress.epochs - 1:
                 checkpoints.save_best(self._weights(vectors))
             checkpoints.save(progress.epochs, self.parallel, asdict(progress))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import time
+import fcntl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from recsys.baselines.popularity import Popularity
 from recsys.dataset import Dataset
+from recsys.errors import InputError
 from recsys.scoring.neural import Neural
 from recsys.splits import Split
 from recsys.workspace import Workspace
@@ -40,15 +42,16 @@ def train(
 ) -> Result | None:
     """Train, or go on with a run that was cut short, and publish. The result in rank 0, None in the others.
 
-    Raises DivergedError for a loss that is not finite; MLflow then shows the run as failed, with the reason.
+    Raises DivergedError for a loss that is not finite; MLflow then shows the run as failed, with the reason. Raises
+    InputError where another process is at this very run.
     """
-    name, started, logged = run_name(dataset, settings, seed), time.perf_counter(), 0
+    name, logged = run_name(dataset, settings, seed), 0
     shuffled = settings.shuffled(dataset.manifest.task)
     plan = BatchPlan(split.train.items, settings.max_length, settings.batch_size, seed, shuffled)
     validator = Validator(dataset, split.valid, settings.valid_queries)
     checkpoints = Checkpoints(workspace.runs / name, group)
     params = settings.model_dump(exclude={"seeds"}) | {"seed": seed}
-    with _record(workspace, dataset, name, params, group) as log:
+    with _alone(workspace.runs / name, group), _record(workspace, dataset, name, params, group) as log:
         engine = Engine(settings, plan, dataset.train_counts, seed, group)
         for progress in engine.fit(checkpoints, validator, on_batch):
             on_epoch(progress)
@@ -62,7 +65,7 @@ def train(
             "best_epoch": progress.best + 1,
             "epochs": progress.epochs,
             "loss": progress.losses[-1],
-            "seconds": round(time.perf_counter() - started, 1),
+            "seconds": round(progress.seconds, 1),
         }
         publish(
             workspace,
@@ -83,6 +86,21 @@ def _best(checkpoints: Checkpoints, settings: TrainSettings) -> Neural:
     model = build_model(settings, len(best["item_vectors"]), torch.device("cpu"))
     model.load_state_dict(best["dense"], strict=False)
     return export(model, best["item_vectors"].numpy())
+
+
+@contextmanager
+def _alone(folder: Path, group: Group) -> Iterator[None]:
+    """Rank 0 holds the run's folder; the lock falls with its process, however that ends."""
+    if not group.leads:
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(f"{folder}: another process is training this run; wait for it, or stop it") from error
+        yield
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from recsys.errors import InputError
 from recsys.ragged import Ragged
 from recsys.scoring.base import top_k
 from training.engine.batches import BatchPlan
@@ -71,6 +72,7 @@ def test_a_run_that_was_cut_short_ends_as_one_that_was_not(tmp_path: Path, group
         pass
     cut.close()
     again = make(group, epochs=4, mode=mode)
+    assert Progress(**Checkpoints(tmp_path / "cut", group).resume(again.parallel)).seconds > 0
     seen = [progress.epochs for progress in again.fit(Checkpoints(tmp_path / "cut", group), hit_rate)]
     assert (seen[0], seen[-1]) == (2, 4)
     torch.testing.assert_close(again.item_vectors(), whole.item_vectors(), rtol=0, atol=0)
@@ -86,6 +88,21 @@ def test_a_checkpoint_is_whole_or_absent(tmp_path: Path, group: Group, monkeypat
     with pytest.raises(OSError, match="no space"):
         checkpoints.save(2, engine.parallel, {"epochs": 2})
     assert checkpoints.resume(engine.parallel) == {"epochs": 1}
+
+
+@pytest.mark.parametrize("mode", ["replicated", "sharded"])
+def test_a_damaged_checkpoint_is_refused_with_what_mends_it(tmp_path: Path, group: Group, mode: str) -> None:
+    engine, checkpoints = make(group, epochs=1, mode=mode), Checkpoints(tmp_path, group)
+    list(engine.fit(checkpoints, hit_rate))
+    fault = "the checkpoint is absent or damaged .* remove .*, and the run starts anew"
+    for path in sorted(path for path in tmp_path.rglob("*") if path.is_file()):
+        whole = path.read_bytes()
+        for spoil in (lambda path, whole: path.write_bytes(whole[: len(whole) // 2]), lambda path, _: path.unlink()):
+            spoil(path, whole)
+            with pytest.raises(InputError, match=fault):
+                checkpoints.best() if path.name == "best.pt" else checkpoints.resume(engine.parallel)
+        path.write_bytes(whole)
+    checkpoints.resume(engine.parallel)
 
 
 def test_only_the_last_epoch_is_kept(tmp_path: Path, group: Group) -> None:

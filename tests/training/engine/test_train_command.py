@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -18,7 +19,9 @@ from recsys.dataset import Dataset
 from recsys.errors import InputError
 from recsys.ragged import Ragged
 from recsys.workspace import Workspace
+from training.engine.results import run_name
 from training.registry import model_name, tracking
+from training.settings import TrainSettings
 
 SMALL = {
     "DIM": "16",
@@ -86,6 +89,16 @@ def test_a_run_whose_loss_is_nan_is_recorded_as_failed(
     (run,) = client.search_runs([client.get_experiment_by_name(model_name("tiny")).experiment_id])
     assert run.info.status == "FAILED"
     assert "the loss is" in run.data.tags["error"]
+    assert not tiny_workspace.bundles.exists()
+
+
+def test_a_run_that_another_process_is_at_is_left_to_it(data: Dataset, tiny_workspace: Workspace) -> None:
+    name = run_name(data, TrainSettings.load(epochs=1), seed=1)
+    (tiny_workspace.runs / name).mkdir(parents=True)
+    with (tiny_workspace.runs / name / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(InputError, match="another process is training this run"):
+            segue("train", "--seeds", "1", "--epochs", "1")
     assert not tiny_workspace.bundles.exists()
 
 
