@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -64,7 +64,7 @@ class TrainSettings(Settings, table="train"):
     """replicated: the whole item table in every process (DDP). sharded: cut over the processes (TorchRec)."""
     sharding: Literal["row_wise", "table_wise", "column_wise"] | None = None
     """How a sharded table is cut; none: row_wise where the mode is sharded."""
-    table_optimizer: Literal["rowwise_adagrad", "adam"] | None = None
+    table_optimizer: Literal["rowwise_adagrad", "sgd", "adam"] | None = None
     """Fused optimizer of a sharded table; none: rowwise_adagrad where the mode is sharded."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: cuda where there is one. gloo joins processes on cpu, nccl on cuda."""
@@ -73,7 +73,7 @@ class TrainSettings(Settings, table="train"):
     """Threads of each process on cpu. More help on idle cores only: on busy ones they wait for each other, and two were
     measured to be ten times slower than one."""
 
-    seeds: list[int] = Field(default=[1, 2, 3], min_length=1)
+    seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(default=[1, 2, 3], min_length=1)
     """One run a seed."""
     valid_queries: int = Field(default=2000, ge=1)
     """Validation queries, a fixed sample; each ranks the full catalogue."""
@@ -104,9 +104,7 @@ class TrainSettings(Settings, table="train"):
         """cpu or cuda."""
         if self.device != "auto":
             return self.device
-        import torch
-
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        return "cuda" if _has_cuda() else "cpu"
 
     @model_validator(mode="after")
     def _legal(self) -> Self:
@@ -114,13 +112,21 @@ class TrainSettings(Settings, table="train"):
             raise ValueError(f"heads: {self.heads} heads do not divide dim {self.dim}")
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("seeds: a seed stands twice")
+        if self.device == "cuda" and not _has_cuda():
+            raise ValueError("device: torch finds no GPU for cuda here; use cpu, or auto")
         if self.mode == "replicated":
             for field in ("sharding", "table_optimizer"):
                 if getattr(self, field) is not None:
                     raise ValueError(f"{field}: only with mode = 'sharded'; a replicated table uses `optimizer`")
         elif self.table_optimizer == "adam" and self.resolved_device == "cpu":
-            raise ValueError("table_optimizer: fused adam runs on cuda only; on cpu use rowwise_adagrad")
+            raise ValueError("table_optimizer: fused adam runs on cuda only; on cpu use rowwise_adagrad or sgd")
         return self
+
+
+def _has_cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
 
 
 PRESETS: dict[str, dict[str, Any]] = {

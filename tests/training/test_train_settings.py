@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from recsys.errors import InputError
 from training.settings import PRESETS, TrainSettings
@@ -20,6 +21,8 @@ from training.settings import PRESETS, TrainSettings
         ({"dim": 64, "heads": 3}, "3 heads do not divide dim 64"),
         ({"seeds": [1, 1]}, "a seed stands twice"),
         ({"seeds": []}, "train.seeds"),
+        ({"seeds": [-1]}, r"train\.seeds\.0: .*greater than or equal to 0"),
+        ({"seeds": [10**30]}, r"train\.seeds\.0"),
         ({"loss": "hinge"}, "train.loss"),
         ({"learning_rate": 0}, "train.learning_rate"),
         ({"dropout": 1.0}, "train.dropout"),
@@ -30,6 +33,12 @@ from training.settings import PRESETS, TrainSettings
 def test_refused(workspace: Path, given: dict[str, Any], fault: str) -> None:
     with pytest.raises(InputError, match=fault):
         TrainSettings.load(**given)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_refused(workspace: Path) -> None:
+    with pytest.raises(InputError, match=r"train\.device: torch finds no GPU"):
+        TrainSettings.load(device="cuda")
 
 
 @pytest.mark.parametrize("preset", PRESETS)

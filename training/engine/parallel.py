@@ -104,7 +104,11 @@ class Sharded:
         from torchrec.distributed.model_parallel import DistributedModelParallel
         from torchrec.distributed.planner import EmbeddingShardingPlanner, ParameterConstraints, Topology
 
-        fused = {"rowwise_adagrad": EmbOptimType.EXACT_ROWWISE_ADAGRAD, "adam": EmbOptimType.ADAM}
+        fused = {
+            "rowwise_adagrad": EmbOptimType.EXACT_ROWWISE_ADAGRAD,
+            "sgd": EmbOptimType.EXACT_SGD,
+            "adam": EmbOptimType.ADAM,
+        }
         sharder = EmbeddingCollectionSharder(
             fused_params={
                 "optimizer": fused[settings.table_optimizer or "rowwise_adagrad"],

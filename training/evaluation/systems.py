@@ -18,14 +18,14 @@ from recsys.files import fingerprint
 from recsys.metrics import harness
 from recsys.metrics.harness import Catalogue, Measurement
 from recsys.ragged import Int32
-from recsys.scoring.base import Scorer, rank
+from recsys.scoring.base import CHUNK, Scorer, rank
 from recsys.splits import Split
 from recsys.workspace import Workspace
 from training.evaluation.report import Cost, ProtocolName
 
 T = TypeVar("T")
 
-NOT_CONFIG = frozenset({"seed", "seeds", "run", "run_id"})
+NOT_CONFIG = frozenset({"seed", "seeds", "run", "run_id", "device", "threads"})
 """Keys of a bundle's config in which bundles of one model may differ and still be runs of the same thing."""
 
 
@@ -104,9 +104,8 @@ def static_slates(arena: Arena, name: str, scorer: Scorer) -> tuple[Int32, float
     start = time.perf_counter()
     queries = arena.split.test
     out = np.full((len(queries), min(arena.depth, scorer.n_items)), -1, dtype=np.int32)
-    chunk = 256
-    ranked = rank(scorer, queries.histories, arena.depth, mask_history=queries.mask_history, chunk=chunk)
-    for rows, items, _ in _bar(ranked, f"scoring {name}", -(-len(queries) // chunk)):
+    ranked = rank(scorer, queries.histories, arena.depth, mask_history=queries.mask_history)
+    for rows, items, _ in _bar(ranked, f"scoring {name}", -(-len(queries) // CHUNK)):
         out[rows] = items
     return out, time.perf_counter() - start
 

@@ -16,11 +16,14 @@ from training.engine.loop import Engine
 from training.settings import TrainSettings
 
 ITEMS, EPOCHS = 60, 5
+SGD = {"loss": "full_softmax", "optimizer": "sgd", "learning_rate": 0.2, "table_learning_rate": 2.0}
 WAYS = [
     {"mode": "replicated", "loss": "full_softmax"},
     {"mode": "replicated", "loss": "sampled_softmax", "optimizer": "adam"},
     {"mode": "sharded", "loss": "full_softmax"},
     {"mode": "sharded", "loss": "sampled_softmax", "table_learning_rate": 0.05},
+    {"mode": "replicated", **SGD},
+    {"mode": "sharded", "table_optimizer": "sgd", **SGD},
 ]
 
 

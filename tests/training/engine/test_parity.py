@@ -32,9 +32,24 @@ def losses(tmp_path_factory: pytest.TempPathFactory) -> tuple[np.ndarray, np.nda
     return results[0], results[1]
 
 
-@pytest.mark.parametrize("way", range(4), ids=["replicated", "replicated-sampled", "sharded", "sharded-sampled"])
+IDS = ["replicated", "replicated-sampled", "sharded", "sharded-sampled", "replicated-sgd", "sharded-sgd"]
+
+
+@pytest.mark.parametrize("way", range(len(IDS)), ids=IDS)
 def test_two_processes_learn_what_one_learns(losses: tuple[np.ndarray, np.ndarray], way: int) -> None:
     one, two = losses[0][way][:50], losses[1][way][:50]
     assert len(one) == 50
     np.testing.assert_allclose(two, one, atol=1e-4, rtol=0)
     assert one[-10:].mean() < one[:10].mean() - 0.1
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_table_cut_by_rows_with_its_own_sgd_learns_what_a_replicated_one_does(
+    losses: tuple[np.ndarray, np.ndarray], processes: int
+) -> None:
+    """Plain SGD keeps no state of its own, so the two modes take the very same steps."""
+    replicated, sharded = (
+        losses[processes - 1][IDS.index("replicated-sgd")],
+        losses[processes - 1][IDS.index("sharded-sgd")],
+    )
+    np.testing.assert_allclose(sharded[:50], replicated[:50], atol=1e-4, rtol=0)
