@@ -8,6 +8,8 @@ from typing import Protocol, Self
 
 import polars as pl
 
+from recsys.errors import InputError
+
 
 class Listeners(Protocol):
     """Who listened to what lately."""
@@ -31,17 +33,27 @@ class KnownListeners:
 
     @classmethod
     def of_dataset(cls, folder: Path, length: int) -> Self:
-        """The last ``length`` tracks of every listener, DJ, station or playlist of a data set."""
-        items = pl.scan_parquet(folder / "items.parquet").select(pl.col("index").alias("items"), "track_id")
-        recent = (
-            pl.scan_parquet(folder / "sequences.parquet")  # sorted by time
-            .select("owner_id", "items")
-            .explode("items", empty_as_null=False)
-            .group_by("owner_id", maintain_order=True)
-            .tail(length)
-            .join(items, on="items", maintain_order="left")
-            .group_by("owner_id", maintain_order=True)
-            .agg("track_id")
-            .collect()
-        )
+        """The last ``length`` tracks of every listener, DJ, station or playlist of a data set.
+
+        Raises InputError where its tables cannot be read.
+        """
+        try:
+            recent = _recent(folder, length)
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise InputError(f"{folder}: its items and sequences cannot be read: {error}") from error
         return cls(dict(zip(recent["owner_id"].to_list(), recent["track_id"].to_list(), strict=True)))
+
+
+def _recent(folder: Path, length: int) -> pl.DataFrame:
+    items = pl.scan_parquet(folder / "items.parquet").select(pl.col("index").alias("items"), "track_id")
+    return (
+        pl.scan_parquet(folder / "sequences.parquet")  # sorted by time
+        .select("owner_id", "items")
+        .explode("items", empty_as_null=False)
+        .group_by("owner_id", maintain_order=True)
+        .tail(length)
+        .join(items, on="items", maintain_order="left")
+        .group_by("owner_id", maintain_order=True)
+        .agg("track_id")
+        .collect()
+    )
