@@ -16,10 +16,7 @@ from recsys.dataset import Queries, Sequences
 from recsys.errors import InputError
 from recsys.ragged import Ragged
 from recsys.scoring import mix as scoring
-from recsys.scoring.base import Scorer
-
-CHUNK = 256
-"""Histories that a member ranks at once."""
+from recsys.scoring.base import CHUNK, Scorer
 
 
 def states(

@@ -13,7 +13,7 @@ import polars as pl
 from recsys.dataset import Dataset, Queries, Task
 from recsys.metrics import challenge, diversity, exposure, ranking
 from recsys.ragged import Float64, Int32, Int64
-from recsys.scoring.base import Scorer, rank
+from recsys.scoring.base import CHUNK, Scorer, rank
 
 PRIMARY: dict[Task, str] = {"continuation": "ndcg", "next": "ndcg@20"}
 """The metric on which models are tuned, chosen and promoted."""
@@ -70,7 +70,7 @@ class Measurement:
         return float(self.per_query[metric].mean())
 
 
-def slates(scorer: Scorer, queries: Queries, k: int, *, chunk: int = 256) -> Int32:
+def slates(scorer: Scorer, queries: Queries, k: int, *, chunk: int = CHUNK) -> Int32:
     """(n, k) the k best of the full catalogue for each query; the history left out where the queries say so."""
     out = np.full((len(queries), min(k, scorer.n_items)), -1, dtype=np.int32)
     for rows, items, _ in rank(scorer, queries.histories, k, mask_history=queries.mask_history, chunk=chunk):
@@ -120,7 +120,7 @@ def judge(slates: Int32, queries: Queries, task: Task, catalogue: Catalogue) -> 
     )
 
 
-def measure(scorer: Scorer, queries: Queries, task: Task, catalogue: Catalogue, *, chunk: int = 256) -> Measurement:
+def measure(scorer: Scorer, queries: Queries, task: Task, catalogue: Catalogue, *, chunk: int = CHUNK) -> Measurement:
     """Rank the full catalogue for each query, in chunks, and judge the slates.
 
     Raises ValueError where the scorer's catalogue is not the data set's.

@@ -11,6 +11,10 @@ import numpy as np
 
 from recsys.ragged import Bool, Float32, Int32, Int64, Ragged
 
+CHUNK = 64
+"""Histories that are ranked at once. With 200,000 items their scores take 50 MB; more take longer a history, since
+every step then walks through memory that no cache holds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -94,7 +98,7 @@ def top_k(scores: Float32, k: int) -> tuple[Int32, Float32]:
 
 
 def rank(
-    scorer: Scorer, histories: Ragged, k: int, *, mask_history: bool, allowed: Bool | None = None, chunk: int = 256
+    scorer: Scorer, histories: Ragged, k: int, *, mask_history: bool, allowed: Bool | None = None, chunk: int = CHUNK
 ) -> Iterator[tuple[slice, Int32, Float32]]:
     """Rank the full catalogue for each history, in chunks of rows.
 

@@ -16,7 +16,7 @@ from recsys.errors import InputError
 from recsys.metrics import exposure, harness
 from recsys.metrics.bootstrap import Interval, paired_interval
 from recsys.ragged import Float64, Int32, Ragged
-from recsys.scoring.base import Scorer, rank
+from recsys.scoring.base import CHUNK, Scorer, rank
 from recsys.splits import for_dataset
 from recsys.vocabulary import Vocabulary
 from training.gate.rule import Figures, GateSettings
@@ -77,9 +77,8 @@ class Contest:
 
     def _slates(self, name: str, scorer: Scorer, histories: Ragged, k: int) -> Int32:
         out = np.full((len(histories), min(k, scorer.n_items)), -1, dtype=np.int32)
-        chunk = 256
-        ranked = rank(scorer, histories, k, mask_history=self.queries.mask_history, chunk=chunk)
-        steps = -(-len(histories) // chunk)
+        ranked = rank(scorer, histories, k, mask_history=self.queries.mask_history)
+        steps = -(-len(histories) // CHUNK)
         silent = not get_console().is_terminal
         for rows, items, _ in track(ranked, f"Scoring {name}", total=steps, transient=True, disable=silent):
             out[rows] = items
