@@ -51,11 +51,15 @@ class ScorerSource:
 
 
 class VectorSource:
-    """Cosine to the mean direction of the history, by exact search over the item vectors."""
+    """Cosine to the mean direction of the history, by exact search over the item vectors.
+
+    Their mean is taken off first: what all vectors share says nothing of likeness (Mu and Viswanath 2018,
+    "All-but-the-top", section 2).
+    """
 
     def __init__(self, name: str, vectors: Float32) -> None:
         self.name = name
-        self._vectors = unit(vectors)
+        self._vectors = unit(vectors - vectors.mean(axis=0))
         self._index = FlatIndex(self._vectors)
 
     def candidates(self, history: Int32, allowed: Bool, k: int) -> tuple[Int32, Float32]:

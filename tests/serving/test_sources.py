@@ -7,7 +7,7 @@ import pytest
 
 from recsys.scoring.factors import Factors
 from recsys.scoring.popularity import Popularity
-from serving.sources import ScorerSource
+from serving.sources import ScorerSource, VectorSource
 
 # The history is item 0 alone, so that an item's score is its first coordinate.
 FACTORS = Factors(
@@ -36,3 +36,10 @@ def test_without_a_history_only_popularity_speaks() -> None:
     plays = np.array([0, 3, 0, 9, 1, 0])
     popularity = ScorerSource("popularity", Popularity(plays.astype(np.float32), plays))
     assert popularity.candidates(nobody, ALL, 6)[0].tolist() == [3, 1, 4]
+
+
+def test_likeness_is_what_vectors_do_not_all_share() -> None:
+    vectors = np.array([[10, 1], [10, 0.9], [10, -1], [10, -0.9]], np.float32)
+    items, scores = VectorSource("main", vectors).candidates(HISTORY, np.ones(4, dtype=np.bool_), 4)
+    assert items.tolist() == [0, 1]
+    np.testing.assert_allclose(scores, 1)
