@@ -54,6 +54,7 @@ app = typer.Typer(
 
 @app.callback()
 def root(
+    context: typer.Context,
     workspace: Annotated[
         Path | None,
         typer.Option(envvar="SEGUE_WORKSPACE", help="Folder for all that Segue makes.", show_default="./workspace"),
@@ -72,6 +73,9 @@ def root(
     if workspace is not None:
         os.environ["SEGUE_WORKSPACE"] = str(workspace)
     if config is not None:
+        source = context.get_parameter_source("config")
+        if source is not None and source.name == "COMMANDLINE" and not config.is_file():
+            raise typer.BadParameter(f"{config} is no file", param_hint="--config")
         os.environ["SEGUE_CONFIG"] = str(config)
 
 
