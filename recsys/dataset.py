@@ -163,6 +163,14 @@ class Dataset:
         codes = [("train", "valid", "test").index(s) for s in splits]
         return self.sequences.take(np.isin(self.split, codes))
 
+    def known(self, *splits: Literal["train", "valid", "test"]) -> Sequences:
+        """As `part`, but dated by the last play, from when on a sequence is known as a whole: for the live protocol."""
+        if not self.manifest.dated:
+            return self.part(*splits)
+        last = pl.max_horizontal("start_ts", pl.col("ts").list.max()).dt.replace_time_zone(None)
+        ends = pl.scan_parquet(self.folder / "sequences.parquet").select(last).collect().to_series().to_numpy()
+        return replace(self, sequences=replace(self.sequences, starts=ends)).part(*splits)
+
     @property
     def train_counts(self) -> Int64:
         """(n_items,) occurrences in the training split; 0: a cold track."""

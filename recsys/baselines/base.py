@@ -55,8 +55,9 @@ class Baseline(BaseModel):
         """The candidates that recsys.baselines.tuning tries, best guess first."""
 
     def live(self, history: Sequences, days: Days) -> Iterator[tuple[np.datetime64, Scorer]]:
-        """For each distinct day, oldest first, the scorer that knows the sequences which started before that day.
+        """For each distinct day, oldest first, the scorer that knows the sequences which are dated before that day.
 
+        The live protocol dates them by their last play (Dataset.known), lest the hours after midnight be known early.
         Here it is fitted once, on what precedes the first day, and stays as it is: a model that is too slow to be
         trained every day. Models that count follow the days; they override this.
         """

@@ -115,7 +115,7 @@ def live_slates(arena: Arena, baseline: Baseline) -> tuple[Int32, float]:
     start = time.perf_counter()
     queries = arena.split.test
     assert queries.days is not None
-    history = arena.dataset.part("train", "valid", "test")
+    history = arena.dataset.known("train", "valid", "test")
     out = np.full((len(queries), min(arena.depth, history.n_items)), -1, dtype=np.int32)
     days = len(np.unique(queries.days))
     states = baseline.live(history, queries.days)
@@ -179,7 +179,7 @@ def sampled(split: Split, valid: int, test: int) -> Split:
 
 def up_to_valid(dataset: Dataset) -> Sequences:
     """What the live protocol may draw on while it is tuned."""
-    return dataset.part("train", "valid")
+    return dataset.known("train", "valid")
 
 
 def _bar(steps: Iterable[T], description: str, total: int) -> Iterable[T]:
