@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from recsys.settings import Settings
 
@@ -21,14 +21,21 @@ class EvaluateSettings(Settings, table="evaluate"):
     """Validation queries for tuning, at most; a fixed sample."""
     test_queries: int = Field(default=20_000, ge=1)
     """Test queries, at most; a fixed sample."""
-    seeds: list[int] = Field(default=[1, 2, 3], min_length=1)
-    """Seeds of the baselines that draw random numbers (ALS, BPR); their figures are means over these."""
+    seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(default=[1, 2, 3], min_length=1)
+    """Seeds of the baselines that draw random numbers (ALS, BPR, a mix with ALS); their figures are means over these.
+    Fewer than three are named below the table as too few."""
     resamples: int = Field(default=1000, ge=100)
     """Of the bootstrap."""
     bootstrap_seed: int = 0
     """Equal seeds give equal intervals."""
     quick: bool = False
     """A look at 500 queries. It writes evaluation-quick.json and publishes nothing."""
+
+    @model_validator(mode="after")
+    def _legal(self) -> Self:
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError("seeds: a seed stands twice")
+        return self
 
     @property
     def limits(self) -> tuple[int, int]:

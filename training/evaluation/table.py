@@ -18,9 +18,10 @@ BESIDE = {
 KINDS = {"repeats": "re-\npeats", "discoveries": "dis-\ncov."}
 MEANING = {
     "static": "static: fitted once, on the training split",
-    "live": "live: knows all days before the session's; neural weights stay as they are",
+    "live": "live: all days before the session's are known; als, bpr and networks are not trained again",
 }
 WIDTH = 120
+ENOUGH_SEEDS = 3
 SIMULATED = "Made by the simulator: these figures test code and scale. They are never evidence of quality."
 
 
@@ -61,15 +62,25 @@ def notes(report: Report) -> list[str]:
         f"Split: {data.split}.",
         f"{data.test_queries:,} test queries, {data.valid_queries:,} for tuning{sampled}; every track is ranked.",
         f"Intervals: 95%, paired bootstrap, {resamples:,} resamples of {data.test_clusters:,} clusters. "
-        "×n ±: mean and deviation over n seeds.",
+        f"×n ±: mean and deviation over n seeds ({_seeds(report)}).",
         f"Cover to cold: first {SHOWN} places. Lift: popularity of what is shown over that of the history, less 1. "
         "Cold: share that never stood in the training split.",
     ]
+    if few := sorted({row.name for row in _rows(report) if 0 < len(row.seeds) < ENOUGH_SEEDS}):
+        lines.append(f"Fewer than {ENOUGH_SEEDS} seeds, too few for a figure to be believed: {', '.join(few)}.")
     if dropped := ", ".join(f"{n} {reason}" for reason, n in sorted(data.dropped.items()) if n):
         lines.append(f"Left out: {dropped}.")
     if report.left_out:
         lines.append("Not scored: " + ", ".join(f"{name} ({why})" for name, why in report.left_out.items()) + ".")
     return lines
+
+
+def _rows(report: Report) -> list[Row]:
+    return [row for table in report.tables for row in table.rows]
+
+
+def _seeds(report: Report) -> str:
+    return ", ".join(map(str, sorted({seed for row in _rows(report) for seed in row.seeds}))) or "nothing is random"
 
 
 def _table(report: Report, part: ProtocolTable) -> Table:

@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from recsys.baselines import Popularity
 from recsys.bundle import Bundle
 from recsys.cli import app
 from recsys.dataset import Dataset
@@ -165,7 +166,7 @@ def test_the_table_fits_and_says_what_it_rests_on(tiny_workspace, make_dataset, 
     for said in (
         "0123456789ab",
         "global time split",
-        "live: knows all days",
+        "live: all days before",
         "ring ×3",
         "95%",
         "dis-",
@@ -176,6 +177,21 @@ def test_the_table_fits_and_says_what_it_rests_on(tiny_workspace, make_dataset, 
     assert "never evidence" not in text
     simulated = report.model_copy(update={"data": report.data.model_copy(update={"simulated": True})})
     assert "never evidence of quality" in "\n".join(printed(simulated))
+
+
+@few
+def test_fewer_than_three_seeds_are_named(tiny_workspace, make_dataset, publish_neural):
+    dataset = make_dataset()
+    for seed in (1, 2, 3):
+        publish_neural(tiny_workspace, dataset, seed, 1)
+        report, _ = evaluate(tiny_workspace, dataset, STATIC)
+        text = "\n".join(printed(report))
+        assert ("too few for a figure to be believed: ring." in text) == (seed < 3)
+    assert "over n seeds (1, 2, 3)" in text
+    two, _ = evaluate(tiny_workspace, dataset, STATIC.model_copy(update={"seeds": [1, 2]}))
+    assert "too few for a figure to be believed: bpr." in "\n".join(printed(two))
+    with pytest.raises(InputError, match=r"evaluate\.seeds: a seed stands twice"):
+        EvaluateSettings.load(seeds=[1, 1, 1])
 
 
 @few
@@ -205,6 +221,24 @@ def test_live_follows_what_static_cannot_know(tiny_workspace, make_dataset):
     report, _ = evaluate(tiny_workspace, Dataset.open(dataset.folder), SETTINGS)
     static, live = (part.row("sequential-rules").metrics["ndcg@20"].mean for part in report.tables)
     assert live > static + 0.05
+
+
+@few
+def test_live_knows_a_session_from_the_day_after_its_last_play(tiny_workspace, make_dataset, monkeypatch):
+    """One that runs past midnight is not known as a whole on the day in which it ends."""
+    dataset = make_dataset()
+    file, day = dataset.folder / "sequences.parquet", np.timedelta64(1, "D")
+    late = pl.col("ts").list.eval(pl.element() + pl.duration(days=1))
+    pl.read_parquet(file).with_columns(ts=late).write_parquet(file)
+    seen, follow = [], Popularity.live
+    monkeypatch.setattr(
+        Popularity, "live", lambda self, history, days: seen.append(history) or follow(self, history, days)
+    )
+    evaluate(tiny_workspace, Dataset.open(dataset.folder), SETTINGS)
+    starts = dataset.sequences.starts
+    assert [len(history) for history in seen] == [60, 120]  # tuned on train and valid, scored on all
+    for history in seen:
+        assert (history.starts == starts[: len(history)] + day + np.timedelta64(9, "m")).all()
 
 
 @few
