@@ -51,6 +51,7 @@ class Catalogue:
         self.columns = ItemColumns(
             artists=numbers.to_numpy().astype(np.int32),
             explicit=table["explicit"].cast(pl.Int8).fill_null(UNKNOWN).to_numpy(),
+            songs=(table["name_key"].rank("dense") - 1).to_numpy().astype(np.int32),
         )
         artists = table.select("artist_id", name=normalised(pl.col("artist_name")), number=numbers).unique()
         self._artists = dict(artists.select("artist_id", "number").iter_rows())

@@ -9,7 +9,7 @@ import numpy as np
 from segue.v1.recommendation_pb2 import Fallback
 
 from recsys.ragged import Int32
-from recsys.ranking.filters import ExcludeTracks, Filter, permitted
+from recsys.ranking.filters import ExcludeSongs, Filter, permitted
 from recsys.ranking.slate import ArtistSpacing, Candidates, arranged
 from serving.model import Model
 
@@ -45,18 +45,19 @@ def answer(model: Model, query: Query) -> Slate:
     """Ask one source after the other until ``limit`` candidates are there, then arrange them."""
     policy = model.policy(query.surface)
     columns = model.catalogue.columns
-    filters = [*query.filters, *([ExcludeTracks(query.history)] if policy.mask_seeds else [])]
+    filters = [*query.filters, *([ExcludeSongs(query.history)] if policy.mask_seeds else [])]
     allowed = permitted(filters, columns)
     parts: list[Candidates] = []
     found = 0
     for number, source in enumerate(model.sources[query.surface]):
         query.checkpoint()
         items, scores = source.candidates(query.history, allowed, max(policy.candidates, query.limit))
-        parts.append(Candidates(items, scores, np.full(len(items), number, dtype=np.int32)))
-        allowed[items] = False
-        found += len(items)
+        given = Candidates(items, scores, np.full(len(items), number, dtype=np.int32)).one_a_song(columns)
+        parts.append(given)
+        found += len(given)
         if found >= query.limit:
             break
+        allowed &= ExcludeSongs(given.items).permits(columns)
     query.checkpoint()
     spacing = policy.artist_spacing if query.artist_spacing is None else query.artist_spacing
     slate = arranged(Candidates.joined(parts), [ArtistSpacing(spacing)], columns, query.limit)

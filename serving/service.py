@@ -11,7 +11,7 @@ from segue.v1.recommendation_pb2 import Fallback
 from segue.v1.track_pb2 import ResolvedSeed, TrackReference
 
 from recsys.ragged import Int32
-from recsys.ranking.filters import CleanOnly, ExcludeArtists, ExcludeTracks, Filter, NoExplicit
+from recsys.ranking.filters import CleanOnly, ExcludeArtists, ExcludeSongs, ExcludeTracks, Filter, NoExplicit
 from serving import reasons
 from serving.catalogue import Found
 from serving.listeners import Listeners
@@ -126,7 +126,11 @@ def _indices(found: Sequence[Found | None]) -> Int32:
 def _filters(model: Model, asked: pb.Filters) -> list[Filter]:
     filters = list(EXPLICIT[asked.explicit])
     if asked.exclude_tracks:
-        filters.append(ExcludeTracks(_indices(model.catalogue.find(asked.exclude_tracks))))
+        # A name means every track that bears it, an id that one track.
+        by_name = [track for track in asked.exclude_tracks if track.HasField("name")]
+        by_id = [track for track in asked.exclude_tracks if not track.HasField("name")]
+        filters.append(ExcludeSongs(_indices(model.catalogue.find(by_name))))
+        filters.append(ExcludeTracks(_indices(model.catalogue.find(by_id))))
     if asked.exclude_artists:
         filters.append(ExcludeArtists(model.catalogue.artists(asked.exclude_artists)))
     return filters

@@ -18,11 +18,13 @@ UNKNOWN = -1
 class ItemColumns:
     """What filters and slate policies look at, one entry an item of the catalogue.
 
-    artists: int32 (n,), dense artist number; explicit: int8 (n,), 1 explicit, 0 not, -1 unknown.
+    artists: int32 (n,), dense artist number; explicit: int8 (n,), 1 explicit, 0 not, -1 unknown;
+    songs: int32 (n,), dense number of artist and title: equal for the versions of one song.
     """
 
     artists: Int32
     explicit: npt.NDArray[np.int8]
+    songs: Int32
 
     def __len__(self) -> int:
         return len(self.artists)
@@ -46,6 +48,16 @@ class ExcludeTracks:
         allowed = np.ones(len(columns), dtype=np.bool_)
         allowed[self.items] = False
         return allowed
+
+
+@dataclass(frozen=True, slots=True)
+class ExcludeSongs:
+    """No version of these items."""
+
+    items: Int32
+
+    def permits(self, columns: ItemColumns) -> Bool:
+        return ~np.isin(columns.songs, columns.songs[self.items])
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +89,7 @@ class CleanOnly:
 def permitted(filters: Iterable[Filter], columns: ItemColumns) -> Bool:
     """(n,) true where every filter permits the track.
 
-    >>> columns = ItemColumns(np.array([0, 0, 1], np.int32), np.array([1, UNKNOWN, 0], np.int8))
+    >>> columns = ItemColumns(np.array([0, 0, 1], np.int32), np.array([1, UNKNOWN, 0], np.int8), np.arange(3))
     >>> permitted([NoExplicit(), ExcludeArtists(np.array([1], np.int32))], columns).tolist()
     [False, True, False]
     """

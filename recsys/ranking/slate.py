@@ -16,7 +16,7 @@ from recsys.ranking.filters import ItemColumns
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Items that may be shown, best first, each at most once.
+    """Items that may be shown, best first, each song at most once.
 
     items: int32 (n,); scores: float32 (n,); sources: int32 (n,), the number of the source that gave each.
     """
@@ -30,6 +30,11 @@ class Candidates:
 
     def take(self, rows: Int64) -> Self:
         return type(self)(self.items[rows], self.scores[rows], self.sources[rows])
+
+    def one_a_song(self, columns: ItemColumns) -> Self:
+        """Of the versions of a song only the best."""
+        _, first = np.unique(columns.songs[self.items], return_index=True)
+        return self.take(np.sort(first))
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
@@ -56,7 +61,7 @@ class ArtistSpacing:
     Greedy from the top: each place goes to the best candidate left whose artist is not among the last ``spacing``
     places. Where every candidate left is by such an artist, the artist who has waited longest comes next.
 
-    >>> columns = ItemColumns(np.array([7, 7, 7, 8], np.int32), np.zeros(4, np.int8))
+    >>> columns = ItemColumns(np.array([7, 7, 7, 8], np.int32), np.zeros(4, np.int8), np.arange(4))
     >>> three_by_one = Candidates(np.arange(4, dtype=np.int32), np.ones(4, np.float32), np.zeros(4, np.int32))
     >>> ArtistSpacing(1).arrange(three_by_one, columns, 4).items.tolist()
     [0, 3, 1, 2]

@@ -245,7 +245,7 @@ class ContinuePlaylistResponse(_message.Message):
 
     @_builtins.property
     def tracks(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecommendedTrack]:
-        """Best first. None of them is a seed, unless the bundle's policy says so."""
+        """Best first. No song stands here twice, and none is a version of a seed unless the bundle's policy says so."""
 
     @_builtins.property
     def seeds(self) -> _containers.RepeatedCompositeFieldContainer[_track_pb2.ResolvedSeed]:
@@ -359,7 +359,7 @@ class SimilarTracksResponse(_message.Message):
 
     @_builtins.property
     def tracks(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecommendedTrack]:
-        """Most alike first. None of them is a seed, unless the bundle's policy says so."""
+        """Most alike first. No song stands here twice, and none is a version of a seed unless the bundle's policy says so."""
 
     @_builtins.property
     def seeds(self) -> _containers.RepeatedCompositeFieldContainer[_track_pb2.ResolvedSeed]:
@@ -411,7 +411,9 @@ class Filters(_message.Message):
     """
     @_builtins.property
     def exclude_tracks(self) -> _containers.RepeatedCompositeFieldContainer[_track_pb2.TrackReference]:
-        """Never these tracks; at most 5,000. A track that the catalogue does not hold excludes nothing."""
+        """Never these tracks; at most 5,000. An id means that one track, a name every track that bears it. A track that the
+        catalogue does not hold excludes nothing.
+        """
 
     @_builtins.property
     def exclude_artists(self) -> _containers.RepeatedCompositeFieldContainer[_track_pb2.ArtistReference]:

@@ -12,7 +12,7 @@ ARTISTS = st.lists(st.integers(0, 5), max_size=40)
 
 def candidates_of(artists: list[int]) -> tuple[Candidates, ItemColumns]:
     n = len(artists)
-    columns = ItemColumns(np.array(artists, np.int32), np.zeros(n, np.int8))
+    columns = ItemColumns(np.array(artists, np.int32), np.zeros(n, np.int8), np.arange(n, dtype=np.int32))
     scores = np.linspace(1, 0, n, dtype=np.float32)
     return Candidates(np.arange(n, dtype=np.int32), scores, np.zeros(n, np.int32)), columns
 
@@ -55,7 +55,7 @@ def test_the_longest_rested_artist_comes_when_none_is_free() -> None:
 
 
 def test_filters() -> None:
-    columns = ItemColumns(np.array([0, 0, 1, 2], np.int32), np.array([1, -1, 0, -1], np.int8))
+    columns = ItemColumns(np.array([0, 0, 1, 2], np.int32), np.array([1, -1, 0, -1], np.int8), np.array([0, 1, 1, 2]))
     assert permitted([], columns).all()
     assert permitted([NoExplicit()], columns).tolist() == [False, True, True, True]
     assert permitted([CleanOnly()], columns).tolist() == [False, False, True, False]
