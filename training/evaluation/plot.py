@@ -59,6 +59,7 @@ def _forest(axes: Axes, table: ProtocolTable) -> None:
     axes.set_yticks(range(len(rows)), [f"{_name(row)}   {len(rows) - place}" for place, row in enumerate(rows)])
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlim(left=0)
+    axes.locator_params(axis="x", nbins=6)  # more would run into each other where figures are small
     axes.set_xlabel(f"{LABEL.get(table.primary, table.primary)} (dashed: best simple baseline)")
     axes.set_title(f"{table.protocol}: accuracy, paired gain over the best simple baseline", loc="left", fontsize=10)
     _plain(axes)
