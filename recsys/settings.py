@@ -68,7 +68,7 @@ class Settings(BaseSettings):
             raise InputError(faults(error, f"{cls.table}.")) from error
         except SettingsError as error:
             raise InputError(f"{cls.table}: {error}: {error.__cause__}") from error
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise InputError(f"{os.environ.get('SEGUE_CONFIG', 'segue.toml')}: not valid TOML: {error}") from error
 
 

@@ -42,11 +42,12 @@ def test_given_before_environment_before_file(toml: Path, monkeypatch: pytest.Mo
         ("[example]\nsise = 4\n", "example.sise"),
         ('[example]\nsize = "many"\n', "example.size"),
         ("[example\n", "not valid TOML"),
+        ("\udcff", "not valid TOML"),
         ("example = 3\n", r"\[example\] must be a table"),
     ],
 )
 def test_errors_name_what_is_wrong(toml: Path, text: str, named: str) -> None:
-    toml.write_text(text)
+    toml.write_text(text, errors="surrogateescape")
     with pytest.raises(InputError, match=named):
         Example.load()
 
