@@ -24,7 +24,7 @@ class TrainSettings(Settings, table="train"):
     """Transformer blocks."""
     heads: int = Field(default=2, ge=1)
     """Attention heads; they divide dim."""
-    max_length: int = Field(default=50, ge=1, le=2048)
+    max_length: int = Field(default=50, ge=2, le=2048)
     """Positions of a row. Longer sequences are cut; when serving, the last tracks of a history count."""
     dropout: float = Field(default=0.2, ge=0, lt=1)
     """Share of activations set to 0 in training."""

@@ -26,6 +26,7 @@ from training.settings import PRESETS, TrainSettings
         ({"loss": "hinge"}, "train.loss"),
         ({"learning_rate": 0}, "train.learning_rate"),
         ({"dropout": 1.0}, "train.dropout"),
+        ({"max_length": 1}, "train.max_length"),
         ({"epoch": 3}, "train.epoch"),
         ({"mode": "data_parallel"}, "train.mode"),
     ],
