@@ -10,7 +10,7 @@ import polars.selectors as cs
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.importers.reading import BATCH_ROWS, read_delimited, read_lines
+from features.importers.reading import BATCH_ROWS, flagged, read_delimited, read_lines
 from recsys.errors import InputError
 
 
@@ -28,11 +28,11 @@ def ending(path: Path) -> str:
 
 
 def _csv(path: Path, wanted: Sequence[str]) -> Iterator[pl.DataFrame]:
-    return read_delimited(path)
+    return map(_utf8, read_delimited(path))
 
 
 def _tsv(path: Path, wanted: Sequence[str]) -> Iterator[pl.DataFrame]:
-    return read_delimited(path, separator="\t")
+    return map(_utf8, read_delimited(path, separator="\t"))
 
 
 def _json_lines(path: Path, wanted: Sequence[str]) -> Iterator[pl.DataFrame]:
@@ -47,7 +47,12 @@ def _json_lines(path: Path, wanted: Sequence[str]) -> Iterator[pl.DataFrame]:
         if number == 0 and len(rows) and rows["_reason"].is_not_null().all():
             raise InputError(f"{path}: no line is a JSON object; JSON lines hold one object a line: {{...}}")
         found |= {name for name in wanted if rows[name].is_not_null().any()}
-        yield rows.drop(set(wanted) - found)
+        yield _utf8(rows.drop(set(wanted) - found))
+
+
+def _utf8(rows: pl.DataFrame) -> pl.DataFrame:
+    """A row with a byte that is none carries the reason: a wrong name would join nothing, and nobody would know."""
+    return flagged(rows, {"not UTF-8": pl.col("_row").str.contains("\ufffd", literal=True)})
 
 
 def _json_path(name: str) -> str:

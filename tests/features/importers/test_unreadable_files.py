@@ -98,6 +98,17 @@ def test_a_parquet_file_without_any_field_shows_its_columns(workspace: Workspace
         bring(workspace, tmp_path / "plays.parquet")
 
 
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl"])
+def test_a_row_in_another_encoding_is_no_wrong_name(workspace: Workspace, tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"plays.{ending}"
+    rows = pl.DataFrame([PLAY, PLAY | {"artist_name": "Björk"}])
+    text = rows.write_ndjson() if ending == "jsonl" else rows.write_csv(separator="," if ending == "csv" else "\t")
+    path.write_bytes(text.encode("latin-1"))
+    imported = bring(workspace, path)
+    assert [(r.reason, r.line) for r in imported.reasons] == [("not UTF-8", 2 if ending == "jsonl" else 3)]
+    assert workspace.table("tracks").collect()["artist_name"].to_list() == ["The Tides"]
+
+
 def test_one_json_document_is_no_json_lines(workspace: Workspace, tmp_path: Path) -> None:
     (tmp_path / "plays.jsonl").write_text(json.dumps([PLAY]))
     with pytest.raises(InputError, match="one object a line"):
