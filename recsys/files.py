@@ -81,7 +81,8 @@ def read_model(path: Path, model: type[Model]) -> Model:
 def faults(error: ValidationError, prefix: str = "") -> str:
     """The fields that pydantic refused, and why. A fault of the whole names its field in the message itself."""
     return "; ".join(
-        f"{prefix}{'.'.join(map(str, e['loc']))}: {e['msg']} (got {e['input']!r})"
+        f"{prefix}{'.'.join(map(str, e['loc']))}: {e['msg']}"
+        + ("" if e["type"] == "missing" else f" (got {e['input']!r})")
         if e["loc"]
         else f"{prefix}{e['msg'].removeprefix('Value error, ')}"
         for e in error.errors()

@@ -57,6 +57,9 @@ def test_a_damaged_file_and_a_wrong_field_are_named(tmp_path: Path) -> None:
     write_json(path, {"size": "many"})
     with pytest.raises(InputError, match=r"a\.json: size: .*valid integer.* \(got 'many'\)"):
         read_model(path, Size)
+    write_json(path, {"other": "things"})
+    with pytest.raises(InputError, match=r"a\.json: size: Field required$"):
+        read_model(path, Size)
 
 
 def test_fingerprint_is_of_the_content_not_its_order() -> None:
