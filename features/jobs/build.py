@@ -149,6 +149,8 @@ class _Job:
         owners = by_owner.agg(F.sum("plays").alias("plays"), F.sum(in_test).alias("last"))
         sums = owners.agg(F.sum("plays").alias("plays"), F.sum("last").alias("last")).first()
         top = owners.orderBy(F.desc("last"), "owner_id").first()
+        if not sums["last"]:
+            return "global_time", "dated events"  # too few days for a test part; `split` says so
         last, whole = top["last"] / sums["last"], top["plays"] / sums["plays"]
         if last > 0.5 and last > 2 * whole:
             return "owner_time", f"{top['owner_id']} is {last:.0%} of the last days, but {whole:.0%} of all"
@@ -181,6 +183,9 @@ class _Job:
         kept = self.staging.keep("split", split.split(long, dated, protocol, *shares))
         found = {row["split"]: row["count"] for row in kept.groupBy("split").count().collect()}
         self.counts.update({f"sequences {name}": found.get(name, 0) for name in schema.SPLITS})
+        if not found:
+            least = f"features.min_sequence = {self.settings.min_sequence}"
+            raise InputError(f"source {self.plan.name!r}: none of its {lost[0]:,} sequences has {least} plays")
         if protocol in TIMED and len(found) < 3:
             raise InputError(f"source {self.plan.name!r}: plays on fewer than 3 days leave no train, valid and test")
         return kept, self._boundaries(dated, shares) if protocol == "global_time" else {}

@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
-from feature_toys import catalogue, random_events, write_import
+from feature_toys import FIRST, catalogue, random_events, write_import
 from polars.testing import assert_frame_equal
 from polars_reference import Reference, compute
 from pyspark.sql import SparkSession
@@ -22,6 +22,7 @@ from features.jobs.build import build
 from features.jobs.plan import FeatureSettings, plans
 from recsys import schema
 from recsys.dataset import Dataset
+from recsys.errors import InputError
 from recsys.workspace import Workspace
 
 SETTINGS = FeatureSettings(protocol="global_time")
@@ -42,7 +43,7 @@ def make(spark: SparkSession, root: Path, events: pl.DataFrame, settings: Featur
 
 @pytest.fixture(scope="module")
 def made(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, events: pl.DataFrame) -> Dataset:
-    return make(spark, tmp_path_factory.mktemp("a [made] folder"), events)
+    return make(spark, tmp_path_factory.mktemp("a made folder"), events)
 
 
 def assert_same(dataset: Dataset, expected: Reference) -> None:
@@ -128,6 +129,20 @@ def test_the_same_rows_in_another_order_give_the_same_bytes(
     for name in schema.TRAINING_TABLES:
         first, second = ((d.folder / f"{name}.parquet").read_bytes() for d in (made, again))
         assert first == second, name
+
+
+@pytest.mark.parametrize(
+    ("protocol", "plays", "message"),
+    [("auto", 5, "fewer than 3 days"), ("auto", 1, "none of its 1 sequences"), ("leave_one_out", 1, "none of its 1")],
+)
+def test_too_little_is_refused_with_its_reason(
+    spark: SparkSession, tmp_path: Path, protocol: str, plays: int, message: str
+) -> None:
+    few = pl.DataFrame({"event_id": [f"e{i}" for i in range(plays)], "track_id": [f"t{i}" for i in range(plays)]})
+    few = few.with_columns(user_id=pl.lit("u"), action=pl.lit("play"), ts=FIRST, position=pl.int_range(plays))
+    with pytest.raises(InputError, match=message):
+        make(spark, tmp_path, few, FeatureSettings.load(protocol=protocol))
+    assert not (tmp_path / "features" / "radio").exists()
 
 
 def test_a_killed_job_leaves_the_old_data_set_whole(made: Dataset, tmp_path: Path, events: pl.DataFrame) -> None:
