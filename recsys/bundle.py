@@ -171,7 +171,7 @@ def _read_policy(path: Path) -> Policy:
 
 def _read_table(path: Path, columns: Sequence[str]) -> pl.DataFrame:
     try:
-        table = pl.read_parquet(path)
+        table = pl.read_parquet(path, glob=False)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise InputError(f"{path}: not valid Parquet: {error}") from error
     if missing := [column for column in columns if column not in table.columns]:

@@ -143,8 +143,10 @@ class Dataset:
             )
         manifest = read_model(folder / "manifest.json", DatasetManifest)
         try:
-            items = pl.read_parquet(folder / "items.parquet").sort("index")
-            table = pl.read_parquet(folder / "sequences.parquet", columns=["owner_id", "split", "start_ts", "items"])
+            items = pl.read_parquet(folder / "items.parquet", glob=False).sort("index")
+            table = pl.read_parquet(
+                folder / "sequences.parquet", columns=["owner_id", "split", "start_ts", "items"], glob=False
+            )
         except (OSError, pl.exceptions.PolarsError) as error:
             raise InputError(
                 f"{folder}: a table is absent or damaged ({error}); remove the folder, make it anew: segue features"
@@ -168,7 +170,9 @@ class Dataset:
         if not self.manifest.dated:
             return self.part(*splits)
         last = pl.max_horizontal("start_ts", pl.col("ts").list.max()).dt.replace_time_zone(None)
-        ends = pl.scan_parquet(self.folder / "sequences.parquet").select(last).collect().to_series().to_numpy()
+        ends = (
+            pl.scan_parquet(self.folder / "sequences.parquet", glob=False).select(last).collect().to_series().to_numpy()
+        )
         return replace(self, sequences=replace(self.sequences, starts=ends)).part(*splits)
 
     @property

@@ -86,7 +86,7 @@ class Workspace:
             empty = pl.from_arrow(schema.TABLES[name].empty_table())
             assert isinstance(empty, pl.DataFrame)
             return empty.lazy()
-        return pl.scan_parquet(files)
+        return pl.scan_parquet(files, glob=False)
 
     def dataset_folder(self, dataset: str | None = None) -> Path:
         """The folder of a data set; without a name the only one there is."""

@@ -45,9 +45,9 @@ class KnownListeners:
 
 
 def _recent(folder: Path, length: int) -> pl.DataFrame:
-    items = pl.scan_parquet(folder / "items.parquet").select(pl.col("index").alias("items"), "track_id")
+    items = pl.scan_parquet(folder / "items.parquet", glob=False).select(pl.col("index").alias("items"), "track_id")
     return (
-        pl.scan_parquet(folder / "sequences.parquet")  # sorted by time
+        pl.scan_parquet(folder / "sequences.parquet", glob=False)  # sorted by time
         .select("owner_id", "items")
         .explode("items", empty_as_null=False)
         .group_by("owner_id", maintain_order=True)

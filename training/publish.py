@@ -119,7 +119,7 @@ def default_policy(sources: Iterable[str]) -> Policy:
 def window_of(dataset: Dataset, *splits: Literal["train", "valid", "test"]) -> Window:
     """First and last instant of the rows of these splits, ISO 8601 in UTC; nulls where the data have no time."""
     rows = (
-        pl.scan_parquet(dataset.folder / "sequences.parquet")
+        pl.scan_parquet(dataset.folder / "sequences.parquet", glob=False)
         .filter(pl.col("split").is_in(splits), pl.col("start_ts").is_not_null())
         .select(
             first=pl.col("start_ts").min(),

@@ -198,7 +198,7 @@ class _Job:
         """Write the vocabulary: the most frequent in training first."""
         counts = sequences.track_counts(plays, spans, leave_one_out=leave_one_out)
         self.staging.keep("tracks", sequences.described(counts, self.read("tracks")))
-        found = pl.read_parquet(self.staging.parts("tracks"))
+        found = pl.read_parquet(self.staging.parts("tracks"), glob=False)
         items = found.sort(["train_count", "track_id"], descending=[True, False]).with_columns(
             pl.int_range(pl.len(), dtype=pl.Int32).alias("index")
         )
@@ -219,7 +219,7 @@ class _Job:
         """Write the sequences. Returns whether all of them have a time."""
         self.staging.keep("sequences", sequences.rows(plays, spans, self.vocabulary.select("index", "track_id")))
         self._write("sequences")
-        starts = pl.scan_parquet(self.folder / "sequences.parquet").select(pl.col("start_ts").null_count())
+        starts = pl.scan_parquet(self.folder / "sequences.parquet", glob=False).select(pl.col("start_ts").null_count())
         return int(starts.collect().item()) == 0
 
     def content(self, items: pl.DataFrame) -> vectors.Content:
@@ -230,7 +230,7 @@ class _Job:
             self.staging.keep(name, frame)
         described = vectors.join(
             items,
-            *(pl.read_parquet(self.staging.parts(name)) for name in ("audio", "tags")),
+            *(pl.read_parquet(self.staging.parts(name), glob=False) for name in ("audio", "tags")),
             max_tags=self.settings.max_tags,
             min_items=self.settings.min_tag_items,
         )

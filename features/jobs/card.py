@@ -56,6 +56,8 @@ def _share(counts: dict[str, int], part: str, whole: str) -> str:
 
 
 def _dates(folder: Path, split: str) -> str:
-    starts = pl.scan_parquet(folder / "sequences.parquet").filter(pl.col("split") == split).select("start_ts")
+    starts = (
+        pl.scan_parquet(folder / "sequences.parquet", glob=False).filter(pl.col("split") == split).select("start_ts")
+    )
     first, last = starts.select(pl.min("start_ts"), pl.max("start_ts").alias("last")).collect().row(0)
     return f", {first:%Y-%m-%d} to {last:%Y-%m-%d}" if first else ""

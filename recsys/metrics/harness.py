@@ -45,7 +45,7 @@ class Catalogue:
         path = dataset.folder / "content.parquet"
         if not path.is_file() or dataset.manifest.text_encoder == "none":
             return cls(dataset.artists, dataset.train_counts)
-        text = pl.read_parquet(path, columns=["index", "text"]).sort("index")["text"]
+        text = pl.read_parquet(path, columns=["index", "text"], glob=False).sort("index")["text"]
         width = int(text.list.len().max() or 0)  # type: ignore[arg-type]  # polars types max() for any column
         vectors = text.explode(empty_as_null=False).to_numpy().reshape(-1, width) if width else None
         return cls(dataset.artists, dataset.train_counts, vectors)

@@ -27,7 +27,9 @@ def state(workspace: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A workspace after one demo, and what the demo printed."""
-    folder = tmp_path_factory.mktemp("demo")
+    # A path that every library on the way could take for a pattern or a URL.
+    folder = tmp_path_factory.mktemp("demo") / "my [first] demo, 100%"
+    folder.mkdir()
     return folder / "workspace", run_demo(folder)
 
 
