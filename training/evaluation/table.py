@@ -1,9 +1,10 @@
-"""The table in the terminal, at most 120 columns wide, and the lines below it that say what it rests on."""
+"""The table in the terminal, some 120 columns wide, and the lines below it that say what it rests on."""
 
 from __future__ import annotations
 
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
 from recsys.metrics.bootstrap import Interval
@@ -26,11 +27,13 @@ SIMULATED = "Made by the simulator: these figures test code and scale. They are 
 
 
 def show(report: Report, console: Console) -> None:
-    """Print it, WIDTH wide where the console is narrower: a wrapped line is better than a cropped figure."""
-    console.width = max(console.width, WIDTH)
-    for table in report.tables:
-        console.print(_table(report, table))
-        console.print(verdict(table), highlight=False)
+    """Print it, as wide as its tables where the console is narrower: a wrapped line is better than a cropped figure."""
+    tables = [_table(report, part) for part in report.tables]
+    room = console.options.update(width=10 * WIDTH)
+    console.width = max(console.width, WIDTH, *(Measurement.get(console, room, table).maximum for table in tables))
+    for table, part in zip(tables, report.tables, strict=True):
+        console.print(table)
+        console.print(verdict(part), highlight=False)
     for line in notes(report):
         console.print(escape(line), style="dim", highlight=False)
     if report.data.simulated:

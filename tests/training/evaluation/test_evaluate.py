@@ -162,6 +162,7 @@ def test_the_table_fits_and_says_what_it_rests_on(tiny_workspace, make_dataset, 
     report, _ = evaluate(tiny_workspace, dataset, SETTINGS)
     lines = printed(report)
     assert max(map(len, lines)) <= 120
+    assert not any("…" in line for line in lines)
     text = "\n".join(lines)
     for said in (
         "0123456789ab",
