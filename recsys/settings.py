@@ -62,14 +62,23 @@ class Settings(BaseSettings):
 
         Raises InputError that names the table, the field and what would be right.
         """
+        prefix = f"SEGUE_{cls.table.upper()}_"
+        named = {key.removeprefix(prefix).lower() for key in os.environ if key.startswith(prefix)}
+        if unknown := sorted(named - set(cls.model_fields)):
+            raise InputError(f"{prefix}{unknown[0].upper()}: {cls._no_such_field()}")
         try:
             return cls(**{key: value for key, value in given.items() if value is not None})
         except ValidationError as error:
-            raise InputError(faults(error, f"{cls.table}.")) from error
+            said = faults(error, f"{cls.table}.").replace("Extra inputs are not permitted", cls._no_such_field())
+            raise InputError(said) from error
         except SettingsError as error:
             raise InputError(f"{cls.table}: {error}: {error.__cause__}") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise InputError(f"{os.environ.get('SEGUE_CONFIG', 'segue.toml')}: not valid TOML: {error}") from error
+
+    @classmethod
+    def _no_such_field(cls) -> str:
+        return f"no such setting; [{cls.table}] has {', '.join(cls.model_fields)}"
 
 
 class _TomlTable(TomlConfigSettingsSource):

@@ -72,3 +72,9 @@ def test_a_fault_of_two_fields_together_reads_as_one_of_a_field(toml: Path) -> N
 
     with pytest.raises(InputError, match=r"^pair\.low: 2 is above high, 1$"):
         Pair.load()
+
+
+def test_a_misspelt_variable_is_refused_with_the_fields_there_are(toml: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEGUE_EXAMPLE_SISE", "5")
+    with pytest.raises(InputError, match=r"SEGUE_EXAMPLE_SISE: no such setting; \[example\] has size, name"):
+        Example.load()

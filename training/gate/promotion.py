@@ -75,7 +75,10 @@ def rollback(workspace: Workspace) -> Champion:
     """
     current = workspace.champion()
     if current is None or not current.previous:
-        raise MissingError(f"{workspace.root}/champion.json names no bundle that was served before")
+        raise MissingError(
+            f"{workspace.root}/champion.json names no bundle that was served before, so there is none to go back to; "
+            "`segue promote` makes a champion"
+        )
     manifest = Bundle.open(workspace.bundles / current.previous[-1]).manifest
     champion = Champion(
         bundle=manifest.name,
