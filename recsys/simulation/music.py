@@ -41,7 +41,7 @@ GENRES = (
 )
 FLAVOURS = ("classic", "underground", "modern")
 """Each genre has one scene a flavour: scene = genre * len(FLAVOURS) + flavour."""
-MARKETS = ("US", "GB", "DE", "FR", "BR", "MX", "JP", "SE", "ES", "AU", "CA", "IN")
+MARKETS = ("US", "GB", "DE", "FR", "SE", "ES", "BR", "MX", "NG", "IN", "JP", "AU")
 """ISO 3166 codes of the countries where anybody listens."""
 EVERYWHERE = (1 << len(MARKETS)) - 1
 LATENT = 16
@@ -60,7 +60,8 @@ class Music:
     (tracks,), the original, or the track itself; latent: (tracks, LATENT), unit norm, what listeners' tastes are
     compared with; energy, valence, acousticness, danceability: (tracks,) in 0..1; tempo: (tracks,) in beats a minute;
     release_day: (tracks,), days since 1970-01-01; markets: (tracks,), bit i for MARKETS[i]; popularity: (tracks,), base
-    probability, sums to 1; successors: (tracks, 4), the favourite first, never the track itself.
+    probability, sums to 1; successors: (tracks, 4), the favourite first, never the track itself; first_day: the first
+    day of listening, in days since 1970-01-01.
     """
 
     scene: Int16
@@ -80,6 +81,7 @@ class Music:
     markets: UInt16
     popularity: Float32
     successors: Int32
+    first_day: int
 
     def __len__(self) -> int:
         return len(self.scene)
@@ -150,12 +152,12 @@ class Music:
             markets=_markets(rng, records.album),
             popularity=popularity,
             successors=_successors(rng, scene, artist, records.version_of, latent, popularity),
+            first_day=first_day,
         )
 
 
 def _fame(rng: np.random.Generator, artists: int) -> Float64:
-    fame: Float64 = 1.0 / (8.0 + rng.permutation(artists))
-    return fame
+    return np.reciprocal(8.0 + rng.permutation(artists).astype(np.float64))
 
 
 def _popularity(rng: np.random.Generator, fame: Float64, records: Discography) -> Float32:
