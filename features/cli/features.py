@@ -32,7 +32,8 @@ def features(
     """Make [bold]training tables[/] of what was imported: clean, sessions, statistics, split, content.
 
     One data set a source that has events or playlists, in the workspace under [cyan]features/SOURCE[/]; content (audio
-    features, tags) is joined from all imports. The same imports and settings again change nothing.
+    features, tags) is joined from all imports. The same imports and settings again change nothing. When each step began
+    (seconds since 1970) stands in [cyan]reports/features-SOURCE.json[/].
 
     [dim]Example:[/] segue features --source wfmu --protocol owner_time
 
@@ -57,18 +58,23 @@ def features(
     from features.jobs.build import STEPS, build
     from features.jobs.card import card
     from features.spark import spark_session
+    from recsys.files import write_json
 
     columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
     with Progress(*columns, console=console, transient=True) as progress:
         bar = progress.add_task("starting Spark", total=len(STEPS) * len(todo))
         with spark_session(spark_settings, app="segue features") as spark:
             for plan in todo:
-                began = time.monotonic()
+                began = {"preparing": time.time()}
 
-                def step(name: str, source: str = plan.name) -> None:
+                def step(name: str, source: str = plan.name, began: dict[str, float] = began) -> None:
+                    began[name] = time.time()
                     progress.update(bar, description=f"{source}: {name}")
                     progress.advance(bar)
 
                 manifest = build(spark, workspace, plan, settings, step)
+                ended = time.time()
+                steps = {"fingerprint": plan.fingerprint, "began": began, "ended": ended}
+                write_json(workspace.reports / f"features-{plan.name}.json", steps)
                 console.print(card(plan.folder, manifest))
-                console.print(f"{plan.folder} in {time.monotonic() - began:.0f} s\n")
+                console.print(f"{plan.folder} in {ended - began['preparing']:.0f} s\n")
