@@ -72,6 +72,7 @@ def import_(
             settings,
             simulated=known.simulated,
             unit=known.unit,
+            after=known.after,
             progress=lambda rows: progress.update(task, completed=rows),
         )
     if imported.already:

@@ -36,6 +36,8 @@ class Format:
     """Whether it takes `--map FIELD=COLUMN`."""
     unit: str | None = None
     """What a person calls one of its sequences; None: a playlist where it holds playlists, else a session."""
+    after: str | None = None
+    """The format that describes the tracks which this one only names, and so has to be imported first."""
     simulated: bool = False
     """Made by a program: tests code and scale, and is never evidence of quality."""
 

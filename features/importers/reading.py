@@ -26,16 +26,23 @@ _ENTITIES = {
 
 
 def read_delimited(
-    path: Path, columns: Sequence[str] | None = None, *, separator: str = ",", batch_rows: int = BATCH_ROWS
+    path: Path,
+    columns: Sequence[str] | None = None,
+    *,
+    separator: str = ",",
+    header_lines: int = 1,
+    batch_rows: int = BATCH_ROWS,
 ) -> Iterator[pl.DataFrame]:
     """Rows whose fields may stand in double quotes and then hold separators and line ends (RFC 4180).
 
-    ``columns`` None: as the first line says. Raises InputError where a quote is never closed.
+    ``columns`` None: as the header says; where it has several lines a name is their parts with dots: `album.title`.
+    Raises InputError where a quote is never closed.
     """
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         rows = _records(file, path, separator)
-        header = next(rows, ([], 1, ""))[0]
-        columns = _header(path, header, columns, separator)
+        header = [fields for fields, _, _ in islice(rows, header_lines)]
+        names = [".".join(filter(None, parts)) for parts in zip_longest(*header, fillvalue="")]
+        columns = _header(path, names, columns, separator)
         names = [f"_{i}" for i in range(len(columns))]
         while chunk := list(islice(rows, batch_rows)):
             fields, lines, texts = zip(*chunk, strict=True)

@@ -47,16 +47,20 @@ def run(
     *,
     simulated: bool = False,
     unit: str | None = None,
+    after: str | None = None,
     progress: Callable[[int], object] = lambda rows: None,
 ) -> Imported:
     """Import once; the same files, version and options a second time add nothing.
 
     ``unit`` is what a person calls one sequence of the source, where that is neither a playlist nor a session.
+    ``after`` is the format that describes the tracks which this one only names. Raises InputError where the workspace
+    has no import of it.
     ``progress`` is called after each batch with the rows of the source read so far. Raises InputError, and leaves
     nothing behind, where more rows than ``settings.max_quarantined_share`` are quarantined or there is no row at all.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", importer.source):
         raise InputError(f"--source: must be letters, digits, dots and dashes, not {importer.source!r}")
+    _check_order(workspace, form, after)
     settings = settings or ImportSettings.load()
     root = Path(importer.files[0]).parent if importer.files else Path()
     files = {_relative(path, root): sha256(path) for path in importer.files}
@@ -105,6 +109,12 @@ def run(
                 },
             )
         return Imported(target, dict(sink.counts), dict(sink.joined), sink.reasons, sink.read, already=False)
+
+
+def _check_order(workspace: Workspace, form: str, after: str | None) -> None:
+    formats = {read_json(folder / "manifest.json")["format"] for folder in workspace.import_folders()}
+    if after is not None and after not in formats:
+        raise InputError(f"{form}: names tracks that only {after} describes; first: segue import {after} PATH")
 
 
 def _refuse(form: str, sink: Sink, allowed: float) -> None:
