@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 from recsys.errors import SegueError
 
 # The order of the work, which is the order of `segue --help`.
-ORDER = ("demo", "doctor", "import", "features", "report", "train", "evaluate", "promote", "serve", "ask")
+ORDER = ("demo", "doctor", "import", "features", "store", "report", "train", "evaluate", "promote", "serve", "ask")
 
 
 class LazyGroup(TyperGroup):

@@ -2,6 +2,7 @@
 
 imports/<import>/<table>/*.parquet    canonical tables, an immutable folder an import, with manifest.json
 features/<dataset>/                   training tables (recsys.dataset)
+store/<dataset>/                      the feature store (Feast): registry, history, online values
 runs/<run>/                           checkpoints of a training run
 bundles/<bundle>/                     model bundles (recsys.bundle)
 reports/                              what a person reads: tables, plots
@@ -50,6 +51,10 @@ class Workspace:
     @property
     def features(self) -> Path:
         return self.root / "features"
+
+    @property
+    def store(self) -> Path:
+        return self.root / "store"
 
     @property
     def runs(self) -> Path:

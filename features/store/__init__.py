@@ -1,0 +1,1 @@
+"""The Feast repository: slow statistics of listeners and tracks, as of any moment, offline and online."""

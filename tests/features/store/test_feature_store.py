@@ -1,0 +1,136 @@
+"""The feature store against an as-of join of the same tables by polars."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from features.cli.store import store as command
+from features.store.repository import KEYS, Repository
+from features.store.settings import StoreSettings
+from recsys import schema
+from recsys.errors import InputError, MissingError
+
+FIRST = datetime(2025, 1, 1, tzinfo=UTC)
+SAMPLES = 1_000
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random change logs of 300 listeners and 300 tracks over 60 days: the store must not care what the figures are."""
+    folder = tmp_path_factory.mktemp("features") / "toy"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for view, key in KEYS.items():
+        days, keys = rng.integers(0, 60, 4_000), rng.integers(0, 300, 4_000)
+        table = pl.DataFrame({"day": days, key: keys}).unique().sort("day", key)
+        table = table.with_columns(
+            day=pl.lit(FIRST.date()) + pl.duration(days="day"), **{key: pl.format("{}:{}", pl.lit(key[:4]), key)}
+        )
+        columns = [name for name in schema.TRAINING_TABLES[view].names if name not in table.columns]
+        figures = {name: rng.integers(0, 50, len(table)) for name in columns}
+        wide = table.with_columns(**{name: pl.Series(values) for name, values in figures.items()})
+        arrow = wide.select(schema.TRAINING_TABLES[view].names).to_arrow().cast(schema.TRAINING_TABLES[view])
+        pl.from_arrow(arrow).write_parquet(folder / f"{view}.parquet")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def repository(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    made = Repository(tmp_path_factory.mktemp("store") / "toy", StoreSettings())
+    made.publish(dataset)
+    return made
+
+
+def as_of(dataset: Path, view: str, ids: list[str], moments: list[datetime]) -> pl.DataFrame:
+    key = KEYS[view]
+    log = pl.read_parquet(dataset / f"{view}.parquet").with_columns(pl.col("day").cast(pl.Datetime("us", "UTC")))
+    log = log.with_columns(last_played=pl.col("day") - pl.duration(days="days_since_last")).drop("days_since_last")
+    asked = pl.DataFrame({key: ids, "at": moments}, schema_overrides={"at": pl.Datetime("us", "UTC")})
+    asked = asked.with_row_index().sort("at")
+    found = asked.join_asof(log.sort("day"), left_on="at", right_on="day", by=key).sort("index")
+    return found.select(key, *(name for name in log.columns if name not in ("day", key)))
+
+
+def sample(view: str, seed: int) -> tuple[list[str], list[datetime]]:
+    rng = np.random.default_rng(seed)
+    ids = [f"{KEYS[view][:4]}:{i}" for i in rng.integers(0, 310, SAMPLES)]  # some that nobody knows
+    moments = [FIRST + timedelta(hours=int(h)) for h in rng.integers(-48, 62 * 24, SAMPLES)]
+    return ids, moments
+
+
+@pytest.mark.parametrize("view", KEYS)
+def test_a_past_moment_is_answered_with_what_was_known_then(repository: Repository, dataset: Path, view: str) -> None:
+    ids, moments = sample(view, 1)
+    found = repository.historical(view, ids, moments)
+    assert found.equals(as_of(dataset, view, ids, moments))
+    assert 0 < found["plays"].null_count() < SAMPLES / 2
+
+
+@pytest.mark.parametrize("view", KEYS)
+def test_the_online_values_are_the_historical_ones_of_the_newest_day(repository: Repository, view: str) -> None:
+    ids, _ = sample(view, 2)
+    end = FIRST + timedelta(days=59)
+    assert repository.online(view, ids).equals(repository.historical(view, ids, [end] * SAMPLES))
+
+
+def test_what_comes_later_changes_nothing_before(dataset: Path, tmp_path: Path) -> None:
+    """The leak test: a store of the first 30 days answers for them as the store of all days does."""
+    early = tmp_path / "early"
+    early.mkdir()
+    cut = (FIRST + timedelta(days=30)).date()
+    for view in KEYS:
+        pl.read_parquet(dataset / f"{view}.parquet").filter(pl.col("day") <= cut).write_parquet(
+            early / f"{view}.parquet"
+        )
+    view = "listener_statistics"
+    ids, moments = sample(view, 3)
+    moments = [min(moment, FIRST + timedelta(days=30)) for moment in moments]
+    answers = []
+    for name, folder in (("all", dataset), ("early", early)):
+        repository = Repository(tmp_path / f"store-{name}", StoreSettings())
+        repository.publish(folder)
+        answers.append(repository.historical(view, ids, moments))
+    assert answers[0].equals(answers[1])
+
+
+def test_publishing_again_changes_nothing(repository: Repository, dataset: Path) -> None:
+    before = repository.online("track_statistics", ["trac:1", "trac:2"])
+    again = repository.publish(dataset)
+    assert again.until == FIRST + timedelta(days=59)
+    assert repository.online("track_statistics", ["trac:1", "trac:2"]).equals(before)
+
+
+def test_a_data_set_without_statistics_is_refused(dataset: Path, tmp_path: Path) -> None:
+    with pytest.raises(MissingError, match=r"listener_statistics\.parquet is not there; .*segue features"):
+        Repository(tmp_path / "store", StoreSettings()).publish(tmp_path)
+    for view in KEYS:
+        pl.read_parquet(dataset / f"{view}.parquet").head(0).write_parquet(tmp_path / f"{view}.parquet")
+    with pytest.raises(InputError, match="no dated plays"):
+        Repository(tmp_path / "store", StoreSettings()).publish(tmp_path)
+
+
+def test_a_store_that_loses_rows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEGUE_STORE_OFFLINE_STORE", '{"type": "file"}')
+    with pytest.raises(InputError, match=r"store\.offline_store: .*file drops entity rows.*duckdb"):
+        StoreSettings.load()
+
+
+def test_the_commands(dataset: Path, workspace: Path) -> None:
+    (workspace / "features").mkdir(parents=True)
+    (workspace / "features" / "toy").symlink_to(dataset)
+    (dataset / "manifest.json").write_text("{}")
+    runner = CliRunner()
+    before = runner.invoke(command, ["show", "listener", "user:1"])
+    assert isinstance(before.exception, MissingError)
+    assert "segue store publish --dataset toy" in str(before.exception)
+    assert "as of 2025-03-01" in runner.invoke(command, ["publish"], catch_exceptions=False).output
+    shown = runner.invoke(command, ["show", "track", "trac:1", "--at", "2025-02-01"], catch_exceptions=False)
+    assert "last_played" in shown.output
+    unknown = runner.invoke(command, ["show", "track", "trac:nobody"])
+    assert "nothing is known" in str(unknown.exception)
