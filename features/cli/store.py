@@ -62,7 +62,7 @@ def show(
 ) -> None:
     """What the store knows of one listener or track, now or as of a moment.
 
-    [bold]Example:[/] segue store show listener wfmu:LM --at 2020-05-01
+    [bold]Example:[/] segue store show listener wfmu:JK --at 2020-05-01
     """
     workspace, console = Workspace(), Console()
     name = workspace.dataset_folder(dataset).name

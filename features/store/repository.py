@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ class Repository:
             raise InputError(f"{dataset}: no dated plays, so there are no statistics to publish")
         self._write_config()
         self.store.apply([part for view in KEYS for part in self._definition(view)])
-        with _duckdb():
+        with _duckdb(), redirect_stdout(StringIO()):  # Feast prints a line a view, in colour
             # An end is exclusive to the second, and the newest day must be in.
             self.store.materialize(datetime(1970, 1, 1, tzinfo=UTC), newest + timedelta(seconds=1))
         keys = {view: pl.scan_parquet(self._file(view)).select(pl.col(key).n_unique()) for view, key in KEYS.items()}
