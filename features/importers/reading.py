@@ -1,6 +1,7 @@
-"""Text files in batches, every row with the file and the physical line on which it starts.
+"""Files in batches, every row with the file and the physical line on which it starts.
 
-Both readers give text columns, a blank field as null, and `_file`, `_line`, `_row`, `_reason`. A row with the wrong
+A file that ends in .gz, .xz or .zst is read as it stands; nothing is unpacked to disk. Both readers of tables in text
+give text columns, a blank field as null, and `_file`, `_line`, `_row`, `_reason`. A row with the wrong
 number of fields carries that as its reason; empty lines are no rows; a byte that the encoding does not know becomes
 U+FFFD. Both raise InputError where the first line is not the header that the publisher writes; where there is no such
 header, where a name stands in it twice.
@@ -9,17 +10,24 @@ header, where a name stands in it twice.
 from __future__ import annotations
 
 import csv
+import gzip
+import lzma
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from io import TextIOWrapper
 from itertools import islice, zip_longest
 from pathlib import Path
-from typing import TextIO
+from typing import IO, TextIO, cast
 
 import polars as pl
+import pyarrow as pa
 
 from features.importers.base import PROVENANCE
 from recsys.errors import InputError
 
 BATCH_ROWS = 50_000
+BLOCK_BYTES = 4 << 20
 _ENTITIES = {
     "&#x27;": "'", "&#39;": "'", "&quot;": '"', "&lt;": "<", "&gt;": ">", "&#x2F;": "/", "&#x26;": "&", "&amp;": "&",
 }  # fmt: skip
@@ -38,7 +46,7 @@ def read_delimited(
     ``columns`` None: as the header says; where it has several lines a name is their parts with dots: `album.title`.
     Raises InputError where a quote is never closed.
     """
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+    with opened(path) as raw, TextIOWrapper(raw, encoding="utf-8-sig", errors="replace", newline="") as file:
         rows = _records(file, path, separator)
         header = [fields for fields, _, _ in islice(rows, header_lines)]
         names = [".".join(filter(None, parts)) for parts in zip_longest(*header, fillvalue="")]
@@ -78,17 +86,74 @@ def read_lines(
     path: Path, *, encoding: str = "utf-8-sig", skip: int = 0, batch_rows: int = BATCH_ROWS
 ) -> Iterator[pl.DataFrame]:
     """Whole lines: `_file`, `_line` (the skipped ones count), `_row` (without the line end), `_reason` (null)."""
-    with path.open(encoding=encoding, errors="replace", newline="\n") as file:
-        numbered = islice(enumerate(file, start=1), skip, None)
-        while chunk := list(islice(numbered, batch_rows)):
-            numbers, lines = zip(*chunk, strict=True)
-            yield (
-                pl.DataFrame(
-                    {"_file": path.name, "_line": numbers, "_row": lines, "_reason": None}, schema_overrides=PROVENANCE
-                )
-                .with_columns(pl.col("_row").str.strip_chars_end("\r\n"))
-                .filter(pl.col("_row") != "")
-            )
+    with opened(path) as file:
+        yield from lines_of(file, path.name, encoding=encoding, skip=skip, batch_rows=batch_rows)
+
+
+def lines_of(
+    file: IO[bytes], name: str, *, encoding: str = "utf-8-sig", skip: int = 0, batch_rows: int = BATCH_ROWS
+) -> Iterator[pl.DataFrame]:
+    """As `read_lines`, of an open file that is called ``name``. Memory: a block of 4 MiB and a batch."""
+    lines = pl.DataFrame(schema={"_line": pl.Int64, "_row": pl.String})
+    before = 0
+    for block in _whole_lines(file):
+        text = block.decode(encoding if before == 0 else encoding.removesuffix("-sig"), errors="replace")
+        row = pl.Series("_row", [text.removesuffix("\n")]).str.split("\n").explode()
+        number = pl.int_range(before + 1, before + len(row) + 1, eager=True).alias("_line")
+        before += len(row)
+        lines = pl.concat([lines, pl.DataFrame([number, row]).filter(pl.col("_line") > skip)])
+        full = len(lines) // batch_rows * batch_rows
+        yield from (_with_name(batch, name) for batch in lines[:full].iter_slices(batch_rows))
+        lines = lines[full:]
+    if len(lines):
+        yield _with_name(lines, name)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """The bytes of a file, unpacked where its name says that it is compressed.
+
+    Raises InputError where it cannot be opened, or is cut off or damaged further on.
+    """
+    try:
+        with _open(path) as file:
+            yield file
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise InputError(f"{path}: cannot be read to its end: {error}") from error
+
+
+def _open(path: Path) -> IO[bytes]:
+    match path.suffix.lower():
+        case ".gz":
+            return cast(IO[bytes], gzip.open(path))
+        case ".xz":
+            return cast(IO[bytes], lzma.open(path))
+        case ".zst":
+            return cast(IO[bytes], pa.input_stream(str(path)))
+        case _:
+            return path.open("rb")
+
+
+def _whole_lines(file: IO[bytes]) -> Iterator[bytes]:
+    rest = b""
+    while block := file.read(BLOCK_BYTES):
+        end = block.rfind(b"\n") + 1
+        if end:
+            yield rest + block[:end]
+            rest = block[end:]
+        else:
+            rest += block
+    if rest:
+        yield rest
+
+
+def _with_name(lines: pl.DataFrame, name: str) -> pl.DataFrame:
+    return lines.select(
+        _file=pl.lit(name),
+        _line="_line",
+        _row=pl.col("_row").str.strip_chars_end("\r\n"),
+        _reason=pl.lit(None, pl.String),
+    ).filter(pl.col("_row") != "")
 
 
 def flagged(rows: pl.DataFrame, reasons: Mapping[str, pl.Expr | pl.Series]) -> pl.DataFrame:

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
+import lzma
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from features.importers import reading
 from features.importers.reading import read_delimited, read_lines, read_plain
 from recsys.errors import InputError
 
@@ -75,3 +80,45 @@ def test_unknown_bytes_become_the_replacement_character(tmp_path: Path) -> None:
     path.write_bytes(b"m\xfasica\n")
     assert pl.concat(read_lines(path))["_row"].to_list() == ["m\ufffdsica"]
     assert pl.concat(read_lines(path, encoding="latin-1"))["_row"].to_list() == ["música"]
+
+
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    text=st.text(st.sampled_from("ab\né♫\r"), max_size=60),
+    block=st.integers(1, 9),
+    batch=st.integers(1, 5),
+    skip=st.integers(0, 3),
+)
+def test_lines_are_the_same_however_the_file_is_cut(
+    text: str, block: int, batch: int, skip: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "t.txt"
+    path.write_bytes(text.encode())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading, "BLOCK_BYTES", block)
+        frames = list(read_lines(path, skip=skip, batch_rows=batch))
+
+    numbered = enumerate(text.split("\n"), start=1)
+    expected = [(n, line.strip("\n").rstrip("\r")) for n, line in numbered if n > skip and line.rstrip("\r")]
+    assert [row for frame in frames for row in frame.select("_line", "_row").iter_rows()] == expected
+    assert all(len(frame) <= batch for frame in frames)
+
+
+@pytest.mark.parametrize(
+    ("ending", "pack"),
+    [
+        (".gz", gzip.compress),
+        (".xz", lzma.compress),
+        (".zst", lambda data: pa.compress(data, codec="zstd", asbytes=True)),
+    ],
+)
+def test_compressed_files_are_read_as_they_stand(ending: str, pack: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    data = b"a,b\n" + b"".join(b"%d,x\n" % n for n in range(20_000))
+    path = tmp_path / f"t.csv{ending}"
+    path.write_bytes(pack(data))
+    for rows in (read_plain(path, ["a", "b"], separator=","), read_delimited(path, ["a", "b"])):
+        read = pl.concat(rows)
+        assert read.select("a", "b", "_line", "_file").row(-1) == ("19999", "x", 20_001, f"t.csv{ending}")
+    path.write_bytes(pack(data)[:-20])
+    with pytest.raises(InputError, match=rf"t\.csv\{ending}: cannot be read to its end"):
+        list(read_lines(path))
