@@ -21,7 +21,9 @@ from pathlib import Path
 from typing import IO, TextIO, cast
 
 import polars as pl
+import polars.selectors as cs
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from features.importers.base import PROVENANCE
 from recsys.errors import InputError
@@ -107,6 +109,27 @@ def lines_of(
         lines = lines[full:]
     if len(lines):
         yield _with_name(lines, name)
+
+
+def read_parquet(path: Path, columns: Sequence[str], *, batch_rows: int = BATCH_ROWS) -> Iterator[pl.DataFrame]:
+    """``columns`` as they are typed, bytes as text, with `_file`, `_line` (the number of the row, from 1), `_reason`.
+
+    Without `_row`: to write out every row for the few that are bad would take longer than all the rest. Raises
+    InputError where ``path`` is no Parquet file, or has no such column.
+    """
+    before = 0
+    try:
+        with pq.ParquetFile(path) as file:
+            if missing := [name for name in columns if name not in file.schema_arrow.names]:
+                there = ", ".join(file.schema_arrow.names)
+                raise InputError(f"{path}: no column {', '.join(missing)}; it has {there}")
+            for batch in file.iter_batches(batch_rows, columns=list(columns)):
+                rows = pl.DataFrame(batch).with_columns(cs.binary().cast(pl.String, strict=False))
+                number = pl.int_range(before + 1, before + len(rows) + 1)
+                yield rows.with_columns(_file=pl.lit(path.name), _line=number, _reason=pl.lit(None, pl.String))
+                before += len(rows)
+    except (pa.ArrowInvalid, pl.exceptions.ComputeError, OSError) as error:
+        raise InputError(f"{path}: cannot be read as Parquet after row {before:,}: {error}") from error
 
 
 @contextmanager

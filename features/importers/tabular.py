@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
-import polars.selectors as cs
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.importers.reading import BATCH_ROWS, flagged, read_delimited, read_lines
+from features.importers.base import PROVENANCE
+from features.importers.reading import BATCH_ROWS, flagged, read_delimited, read_lines, read_parquet
 from recsys.errors import InputError
 
 
@@ -60,31 +60,23 @@ def _json_path(name: str) -> str:
 
 
 def _parquet(path: Path, wanted: Sequence[str]) -> Iterator[pl.DataFrame]:
-    """The wanted columns as they are typed, bytes as text; `_line` is the number of the row, from 1."""
-    before = 0
+    for rows in read_parquet(path, _checked_columns(path, wanted), batch_rows=BATCH_ROWS):
+        yield rows.with_columns(_row=pl.struct(pl.exclude(PROVENANCE)).struct.json_encode())
+
+
+def _checked_columns(path: Path, wanted: Sequence[str]) -> list[str]:
+    """The wanted columns that are there. Raises InputError where there is none, or one holds what no field can."""
     try:
-        file = pq.ParquetFile(path)
-        columns = [name for name in file.schema_arrow.names if name in wanted]
-        _check_types(path, file.schema_arrow, columns)
-        for batch in file.iter_batches(BATCH_ROWS, columns=columns):
-            rows = pl.DataFrame(batch).with_columns(cs.binary().cast(pl.String, strict=False))
-            yield rows.with_columns(
-                _file=pl.lit(path.name),
-                _line=pl.int_range(before + 1, before + len(rows) + 1),
-                _row=pl.struct(pl.all()).struct.json_encode(),
-                _reason=pl.lit(None, pl.String),
-            )
-            before += len(rows)
-    except (pa.ArrowInvalid, pl.exceptions.ComputeError, OSError) as error:
-        raise InputError(f"{path}: cannot be read as Parquet after row {before:,}: {error}") from error
-
-
-def _check_types(path: Path, schema: pa.Schema, columns: list[str]) -> None:
+        schema = pq.read_schema(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path}: cannot be read as Parquet: {error}") from error
+    columns = [name for name in schema.names if name in wanted]
     if not columns:
         raise InputError(f"{path}: no column is a field; name them: --map FIELD=COLUMN ({', '.join(schema.names)})")
     for name, kind in pl.DataFrame(schema.empty_table().select(columns)).schema.items():
         if kind != pl.List(pl.String) and (kind.is_nested() or isinstance(kind, pl.Duration | pl.Time)):
             raise InputError(f"{path}: column {name} is {kind}; it must be text, a number, a date, a time or a list")
+    return columns
 
 
 READERS: dict[str, Callable[[Path, Sequence[str]], Iterator[pl.DataFrame]]] = {
