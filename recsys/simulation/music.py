@@ -195,7 +195,7 @@ def _sound(rng: np.random.Generator, scene: Int16, latent: Float32, records: Dis
     """Audio features: what the genre is like, turned by the latent vector, and noise that nothing explains. A version
     sounds like its original; live it is a little louder."""
     n, genre = len(scene), scene // len(FLAVOURS)
-    turned = latent @ _directions(rng, 4).T
+    turned = np.einsum("nl,tl->nt", latent, _directions(rng, 4))  # not by BLAS: its last digits depend on its threads
 
     def feature(name: str, turn: int, reach: float, noise: float) -> Float32:
         usual = np.array([getattr(g, name) for g in GENRES], dtype=np.float32)[genre]
