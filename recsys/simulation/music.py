@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from recsys.ragged import Bool, Float32, Float64, Int32, Int64
 from recsys.simulation.discography import LIVE, RADIO_EDIT, Discography, Int8
+from recsys.simulation.laws import ARTIST_POPULARITY, LENGTH_MS, POPULARITY
 from recsys.simulation.settings import SCENES, WorldSettings
 
 Int16 = npt.NDArray[np.int16]
@@ -125,7 +126,7 @@ class Music:
         """The catalogue of a world; equal settings and an equal stream give equal arrays. Every scene has an artist,
         every artist a track."""
         tracks, artists = settings.sizes.tracks, settings.sizes.artists
-        fame = _fame(rng, artists)
+        fame = rng.permutation(ARTIST_POPULARITY.weights(artists))
         output = np.sqrt(fame)
         artist = np.repeat(
             np.arange(artists, dtype=np.int32), 1 + rng.multinomial(tracks - artists, output / output.sum())
@@ -156,18 +157,12 @@ class Music:
         )
 
 
-def _fame(rng: np.random.Generator, artists: int) -> Float64:
-    return np.reciprocal(8.0 + rng.permutation(artists).astype(np.float64))
-
-
 def _popularity(rng: np.random.Generator, fame: Float64, records: Discography) -> Float32:
     """The law of popularity over ranks; the ranks follow the artist's fame, the luck of a track, and its version."""
     score = np.log(fame) + rng.normal(0, 1.2, len(fame)) - (records.version > 0)
     rank = np.empty(len(fame), dtype=np.int64)
     rank[np.argsort(-score)] = np.arange(len(fame))
-    weight = (rank + 20.0) ** -0.9
-    popularity: Float32 = (weight / weight.sum()).astype(np.float32)
-    return popularity
+    return POPULARITY.weights(len(fame))[rank].astype(np.float32)
 
 
 def _latent(rng: np.random.Generator, scene_of_artist: Int16, artist: Int32, records: Discography) -> Float32:
@@ -215,7 +210,7 @@ def _sound(rng: np.random.Generator, scene: Int16, latent: Float32, records: Dis
 
 
 def _durations(rng: np.random.Generator, records: Discography) -> Int32:
-    length = np.clip(rng.lognormal(np.log(218_000), 0.3, len(records.version)), 30_000, 1_200_000)
+    length = np.clip(LENGTH_MS.sample(rng, len(records.version)), 30_000, 1_200_000)
     factor = np.array([1.0, 1.0, 1.12, 0.8, 1.0])[records.version]
     lengths: Int32 = (length[records.version_of] * factor).astype(np.int32)
     return lengths
