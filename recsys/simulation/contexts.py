@@ -68,7 +68,7 @@ class Context:
     def __len__(self) -> int:
         return len(self.day)
 
-    def take(self, rows: Int64) -> Self:
+    def take(self, rows: Int64 | slice) -> Self:
         """The moments asked for, in that order."""
         return type(self)(self.day[rows], self.hour[rows], self.device[rows], self.activity[rows])
 
