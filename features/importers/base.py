@@ -7,7 +7,8 @@ tests/features/importers/publishers.py; (4) describe it in docs/data.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -106,6 +107,17 @@ def name_id(artist: pl.Expr, title: pl.Expr) -> pl.Expr:
     return name_key(artist, title)
 
 
+def named_tracks(rows: pl.DataFrame) -> pl.DataFrame:
+    """``rows`` with `track_id` and `name_key` from artist_name and title; null where either is.
+
+    Each pair of names is normalised once: logs say the same ones over and over.
+    """
+    names = ["artist_name", "title"]
+    pairs = rows.select(names).unique(maintain_order=True)
+    keyed = pairs.drop_nulls().with_columns(track_id=name_id(pl.col("artist_name"), pl.col("title")))
+    return rows.join(keyed, on=names, how="left", maintain_order="left").with_columns(name_key="track_id")
+
+
 def expected_files(path: Path, *names: str, form: str) -> tuple[Path, ...]:
     """The named files in folder ``path``, in that order; ``path`` may be the file itself where one is named.
 
@@ -118,6 +130,18 @@ def expected_files(path: Path, *names: str, form: str) -> tuple[Path, ...]:
     if missing := [name for name in names if not (path / name).is_file()]:
         raise InputError(f"{path}: {', '.join(missing)} missing; {form} expects {', '.join(names)}")
     return tuple(path / name for name in names)
+
+
+def names_of(files: Sequence[Path]) -> list[str]:
+    """What to call the files of one import: their paths below the folder that holds them all.
+
+    >>> names_of([Path("dump/listens/2005/1.listens"), Path("dump/listens/2006/1.listens")])
+    ['2005/1.listens', '2006/1.listens']
+    """
+    if not files:
+        return []
+    common = os.path.commonpath([file.absolute().parent for file in files])
+    return [file.absolute().relative_to(common).as_posix() for file in files]
 
 
 def audio_features(rows: pl.DataFrame, names: list[str]) -> pl.DataFrame:

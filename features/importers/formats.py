@@ -10,6 +10,7 @@ from features.importers.base import Importer, Request
 from features.importers.deezer_mood import DeezerMood
 from features.importers.generic import Generic
 from features.importers.hetrec import HetRec
+from features.importers.lastfm_1k import LastFm1K
 from features.importers.mpd import Mpd
 from features.importers.mtg_jamendo import MtgJamendo
 from features.importers.s3rec import S3Rec
@@ -101,6 +102,11 @@ FORMATS: dict[str, Format] = {
     ),
     "mpd-challenge": Format(
         "its challenge set: playlists up to their seeds", "challenge_set.json, or its folder", Mpd.open_challenge
+    ),
+    "lastfm-1k": Format(
+        "the listening of 992 Last.fm users, 2005 to 2009, by the second",
+        "a folder with userid-timestamp-artid-artname-traid-traname.tsv",
+        LastFm1K.open,
     ),
     "simulated": Format(
         "a small simulated world, sized by [simulation] in segue.toml", "", Simulated.open, simulated=True

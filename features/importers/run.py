@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from features.importers.base import Importer, ImportSettings
+from features.importers.base import Importer, ImportSettings, names_of
 from features.importers.resolver import Resolver
 from features.importers.sink import Reason, Sink
 from recsys.errors import InputError
@@ -62,8 +62,7 @@ def run(
         raise InputError(f"--source: must be letters, digits, dots and dashes, not {importer.source!r}")
     _check_order(workspace, form, after)
     settings = settings or ImportSettings.load()
-    root = Path(importer.files[0]).parent if importer.files else Path()
-    files = {_relative(path, root): sha256(path) for path in importer.files}
+    files = {name: sha256(path) for name, path in zip(names_of(importer.files), importer.files, strict=True)}
     identity = {
         "format": form,
         "version": importer.version,
@@ -133,10 +132,6 @@ def _read(folder: Path) -> Imported:
     manifest = read_json(folder / "manifest.json")
     reasons = [Reason(r["reason"], r["rows"], r["file"], r["line"]) for r in manifest["quarantined_by_reason"]]
     return Imported(folder, manifest["counts"], manifest["joined"], reasons, manifest["rows"], already=True)
-
-
-def _relative(path: Path, root: Path) -> str:
-    return str(path.relative_to(root)) if path.is_relative_to(root) else path.name
 
 
 @contextmanager

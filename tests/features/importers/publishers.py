@@ -24,9 +24,11 @@ class Publisher:
     """Where under the folder PATH points."""
     lines: dict[str, int] = field(default_factory=dict)
     """Reason -> line of its first row, where that is not obvious."""
+    changed: bytes | None = None
+    """The first file with the same rows in other bytes; None: with a line end after it."""
 
 
-def _text(*lines: str, end: str = "\n") -> bytes:
+def text(*lines: str, end: str = "\n") -> bytes:
     return "".join(line + end for line in lines).encode()
 
 
@@ -46,9 +48,9 @@ HIT = "{title},{artist},{uri}," + AUDIO + ",196707,4,30.88,13,{hit},{decade}"
 
 def _hits() -> dict[str, bytes]:
     files = {
-        f"dataset-of-{decade}s.csv": _text(HIT_HEADER, end="\r\n") for decade in ("60", "70", "80", "90", "00", "10")
+        f"dataset-of-{decade}s.csv": text(HIT_HEADER, end="\r\n") for decade in ("60", "70", "80", "90", "00", "10")
     }
-    files["dataset-of-60s.csv"] = _text(
+    files["dataset-of-60s.csv"] = text(
         HIT_HEADER,
         HIT.format(title="Initials B.B.", artist="Serge Gainsbourg", uri="spotify:track:5hj", hit=0, decade=1960),
         HIT.format(title='"Sealed, Delivered"', artist="S. Wonder", uri="spotify:track:1dt", hit=1, decade=1960),
@@ -63,15 +65,15 @@ PUBLISHERS = [
     Publisher(
         "yes",
         {
-            "yes_big__train.txt": _text("17430147 17277121 17767569 ", "3 2 1 ", "0 1 0 ", "1 0 2 7 "),
-            "yes_big__song_hash.txt": _text(
+            "yes_big__train.txt": text("17430147 17277121 17767569 ", "3 2 1 ", "0 1 0 ", "1 0 2 7 "),
+            "yes_big__song_hash.txt": text(
                 "0\tGucci Time (w\\/ Swizz Beatz)\tGucci Mane",
                 "1\tHalo\tBeyonce",
                 "2\t\tBoney James",
                 "9\tExtra\tNobody",
             ),
-            "yes_big__tag_hash.txt": _text("0, rock", "1, male vocalists"),
-            "yes_big__tags.txt": _text("0 1", "#", "1"),
+            "yes_big__tag_hash.txt": text("0, rock", "1, male vocalists"),
+            "yes_big__tags.txt": text("0 1", "#", "1"),
         },
         rows=4 + 2 + 7,
         counts={"tracks": 3, "track_aliases": 3, "tags": 3, "playlists": 2, "playlist_tracks": 6},
@@ -81,11 +83,11 @@ PUBLISHERS = [
     Publisher(
         "yes-complete",
         {
-            "yes_complete__song_hash.txt": _text(
+            "yes_complete__song_hash.txt": text(
                 "0 \tHalo\tBeyonce", "1 \t\tBoney James", "2 \tIrresistible\tWisin &amp; Yandel"
             ),
-            "yes_complete__tag_hash.txt": _text("0, rock", "1, pop"),
-            "yes_complete__tags.txt": _text("0 1", "1", "#"),
+            "yes_complete__tag_hash.txt": text("0, rock", "1, pop"),
+            "yes_complete__tags.txt": text("0 1", "1", "#"),
         },
         rows=3,
         counts={"tracks": 2, "track_aliases": 2, "tags": 2},
@@ -94,7 +96,7 @@ PUBLISHERS = [
     Publisher(
         "wfmu",
         {
-            "wfmu_plays.tsv": _text(
+            "wfmu_plays.tsv": text(
                 "DJ\tAirDate\tArtist\tTitle\tsrc\tpos",
                 'SN\t2017-07-03\t"Frankie ""Half Pint"" Jackson"\tOperation Blues\tfirst_fifty\t0',
                 'KF\t2001-09-05\tShabak Samech\t"Et Ha Kesh',
@@ -129,7 +131,7 @@ PUBLISHERS = [
     Publisher(
         "triplej",
         {
-            "playlist_20140929.csv": _text(
+            "playlist_20140929.csv": text(
                 "timestamp,date,time,trackname,artist,album,duration,seconds,program,day",
                 '1328568117,7/02/2012,8:41:57,Jump Down,Goodnight Tiger,"',
                 '",0:02:58,178,Mornings with Zan,Tuesday',
@@ -153,12 +155,12 @@ PUBLISHERS = [
     Publisher(
         "spotify-archive",
         {
-            "playlists.tsv": _text(
+            "playlists.tsv": text(
                 "snapshot\tplaylist_id\tname\tdescription\trows",
                 "mackorone-2021-05-09\tP1\t88 Keys\tA song for every key.\t3",
                 "tg-z-2021-10-22\tP1\t88 Keys (new)\tLet&#x27;s go\t3",
             ),
-            "cumulative_tracks.tsv": _text(
+            "cumulative_tracks.tsv": text(
                 "snapshot\tplaylist_id\ttrack_id\ttitle\tartists\tartist_ids\talbum\talbum_id\tlength\tadded\tremoved",
                 "m-2021-05-09\tP1\t15D\t17\tMK\ta1\t17\tal1\t3:16\t2021-05-05\t",
                 'm-2021-05-09\tP1\t3jV\t2 On "(feat. Q)"\tTinashe; ScHoolboy Q\ta2; a3\t\t\t\t2020-10-20\t2020-11-03',
@@ -181,7 +183,7 @@ PUBLISHERS = [
     Publisher(
         "spotify-songs",
         {
-            "spotify_songs.csv": _text(
+            "spotify_songs.csv": text(
                 SONG_HEADER,
                 SONG.format(
                     id="6f8", title='"Care, (Remix)"', artist="Ed", date="2019-06-14", playlist="Pop", pid="P1"
@@ -210,12 +212,12 @@ PUBLISHERS = [
     Publisher(
         "deezer-mood",
         {
-            "train.csv": _text(
+            "train.csv": text(
                 "dzr_sng_id,MSD_sng_id,MSD_track_id,valence,arousal,artist_name,track_name",
                 "213754,SORORTY,TRJIEJX,-0.68,0.31,Dark Tranquillity,Insanity's Crescendo",
                 "216752,SORORTY,TRLBHVY,-1.40,1.53,Anorexia Nervosa,Stabat mater dolorosa",
             ),
-            "validation.csv": _text(
+            "validation.csv": text(
                 "dzr_sng_id,MSD_sng_id,MSD_track_id,valence,arousal,artist_name,track_name",
                 "216237,SOSMRCK,TRWKHHA,nan,-0.31,CALLA,Strangler",
                 "213754,SORORTY,TRJIEJX,-0.68,0.31,Dark Tranquillity,Insanity's Crescendo",
@@ -245,14 +247,14 @@ PUBLISHERS = [
     Publisher(
         "hetrec",
         {
-            "artists.dat": _text(
+            "artists.dat": text(
                 "id\tname\turl\tpictureURL",
                 "51\tDuran Duran\thttp://x\t",
                 '52\t"Weird Al" Yankovic\thttp://y\thttp://z',
             ),
             "tags.dat": b"tagID\ttagValue\n13\tchillout\n15\tm\xfasica\n",
-            "user_artists.dat": _text("userID\tartistID\tweight", "2\t51\t13883", "2\t52\t-1", "3\t99\t7", end="\r\n"),
-            "user_taggedartists.dat": _text(
+            "user_artists.dat": text("userID\tartistID\tweight", "2\t51\t13883", "2\t52\t-1", "3\t99\t7", end="\r\n"),
+            "user_taggedartists.dat": text(
                 "userID\tartistID\ttagID\tday\tmonth\tyear",
                 "2\t52\t13\t1\t4\t2009",
                 "3\t52\t13\t1\t4\t2009",
@@ -267,7 +269,7 @@ PUBLISHERS = [
     Publisher(
         "s3rec",
         {
-            "LastFM.txt": _text("1 1 2 3", "2 2 1", "2 3", "3 one"),
+            "LastFM.txt": text("1 1 2 3", "2 2 1", "2 3", "3 one"),
             "LastFM_item2attributes.json": b'{"1": [1, 2, 1], "3": [2], "9": [4]}',
         },
         rows=3 + 2 + 2,
@@ -284,8 +286,8 @@ PUBLISHERS = [
 
 def import_publisher(publisher: Publisher, folder: Path, share: float = 1.0) -> Imported:
     """Write the files and import them into the workspace of the test."""
-    folder.mkdir(parents=True, exist_ok=True)
     for name, data in publisher.files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
     importer = FORMATS[publisher.form].open(Request(folder / publisher.path))
     return run(Workspace(), publisher.form, importer, ImportSettings(max_quarantined_share=share))

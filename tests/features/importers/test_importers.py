@@ -8,6 +8,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from log_publishers import LOG_PUBLISHERS
 from publishers import PUBLISHERS, Publisher, import_publisher
 
 from features.importers.base import ImportSettings, Request
@@ -18,7 +19,8 @@ from recsys.files import read_json
 from recsys.schema import TABLES
 from recsys.workspace import Workspace
 
-every_publisher = pytest.mark.parametrize("publisher", PUBLISHERS, ids=lambda publisher: publisher.form)
+EVERY = [*PUBLISHERS, *LOG_PUBLISHERS]
+every_publisher = pytest.mark.parametrize("publisher", EVERY, ids=lambda publisher: publisher.form)
 
 
 @every_publisher
@@ -110,7 +112,7 @@ def test_a_changed_file_is_another_import(publisher: Publisher, workspace: Path,
     first = import_publisher(publisher, tmp_path / "raw")
     tracks = Workspace().table("tracks").collect()
     name = next(iter(publisher.files))
-    (tmp_path / "raw" / name).write_bytes(publisher.files[name] + b"\n")
+    (tmp_path / "raw" / name).write_bytes(publisher.changed or publisher.files[name] + b"\n")
     importer = FORMATS[publisher.form].open(Request(tmp_path / "raw" / publisher.path))
     second = run(Workspace(), publisher.form, importer, ImportSettings(max_quarantined_share=1.0))
 
@@ -123,7 +125,7 @@ def test_a_folder_without_the_files_names_what_was_expected(
     publisher: Publisher, workspace: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match=r"expects .*\.(txt|tsv|csv|dat)"):
+    with pytest.raises(InputError, match=r"expects .*\.(txt|tsv|csv|dat|listens|parquet)"):
         FORMATS[publisher.form].open(Request(tmp_path / "empty"))
     with pytest.raises(InputError, match="no such"):
         FORMATS[publisher.form].open(Request(tmp_path / "nowhere"))
@@ -131,4 +133,4 @@ def test_a_folder_without_the_files_names_what_was_expected(
 
 def test_all_formats_with_a_layout_of_their_own_are_in_the_contract() -> None:
     of_others = {"mpd", "mpd-challenge", "simulated", "events", "tracks", "playlists", "tags"}
-    assert {publisher.form for publisher in PUBLISHERS} == set(FORMATS) - of_others
+    assert {publisher.form for publisher in EVERY} == set(FORMATS) - of_others
