@@ -1,4 +1,8 @@
-"""Deezer mood: standardised valence and arousal of songs (Delbouys et al., ISMIR 2018), with Million Song ids."""
+"""Deezer mood: standardised valence and arousal of songs (Delbouys et al., ISMIR 2018), with Million Song ids.
+
+The publisher's repository (github.com/deezer/deezer_mood_detection_dataset) has three files of one layout; `test.csv`
+is read where it is there.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from typing import Any, ClassVar, Self
 import polars as pl
 
 from features.importers.base import Batch, Request, audio_features, expected_files
+from features.importers.million_song import TRACK_NAMESPACE
 from features.importers.reading import Seen, flagged, good, read_delimited
 
 COLUMNS = ["dzr_sng_id", "MSD_sng_id", "MSD_track_id", "valence", "arousal", "artist_name", "track_name"]
@@ -19,18 +24,19 @@ PREFIX = "mood_"
 
 @dataclass(frozen=True)
 class DeezerMood:
-    """Format `deezer-mood`: tracks, `mood_valence` and `mood_arousal` as audio features, MSD song ids as aliases."""
+    """Format `deezer-mood`: tracks, `mood_valence` and `mood_arousal` as audio features, ids of the MSD as aliases."""
 
     files: tuple[Path, ...]
     source: str
     namespace: ClassVar[str] = "deezer"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     options: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod
     def open(cls, request: Request) -> Self:
         files = expected_files(request.path, "train.csv", "validation.csv", form="deezer-mood")
-        return cls(files, request.source or "deezer-mood")
+        test = request.path / "test.csv"
+        return cls((*files, test) if test.is_file() else files, request.source or "deezer-mood")
 
     def batches(self) -> Iterator[Batch]:
         tracks, songs = Seen("dzr_sng_id"), Seen("MSD_sng_id")
@@ -48,8 +54,9 @@ class DeezerMood:
                     ),
                     read=0,
                 )
-                aliases = sound.with_columns(
-                    source=pl.lit("msd"), source_id=pl.col("MSD_sng_id"), method=pl.lit("id"), confidence=pl.lit(1.0)
-                )
+                aliases = sound.with_columns(method=pl.lit("id"), confidence=pl.lit(1.0))
                 aliases = flagged(aliases, {"the MSD song id is another track's already": ~songs.first(aliases)})
-                yield Batch("track_aliases", aliases, read=0)
+                of_song = aliases.with_columns(source=pl.lit("msd"), source_id="MSD_sng_id")
+                of_track = good(aliases).with_columns(source=pl.lit(TRACK_NAMESPACE), source_id="MSD_track_id")
+                yield Batch("track_aliases", of_song, read=0)
+                yield Batch("track_aliases", of_track, read=0)

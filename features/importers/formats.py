@@ -8,11 +8,17 @@ from functools import partial
 
 from features.importers.base import Importer, Request
 from features.importers.deezer_mood import DeezerMood
+from features.importers.fma import Fma
 from features.importers.generic import Generic
 from features.importers.hetrec import HetRec
 from features.importers.lastfm_1k import LastFm1K
+from features.importers.million_song import MillionSong
 from features.importers.mpd import Mpd
+from features.importers.msd_taste_profile import MsdTasteProfile
 from features.importers.mtg_jamendo import MtgJamendo
+from features.importers.music4all import Music4All
+from features.importers.musixmatch import MusiXmatch
+from features.importers.recbole import RecBole
 from features.importers.s3rec import S3Rec
 from features.importers.simulated import Simulated
 from features.importers.spotify_archive import SpotifyArchive
@@ -81,10 +87,46 @@ FORMATS: dict[str, Format] = {
         SpotifyHitPredictor.open,
     ),
     "deezer-mood": Format(
-        "valence and arousal of 15,130 songs", "a folder with train.csv and validation.csv", DeezerMood.open
+        "valence and arousal of songs", "a folder with train.csv, validation.csv, if any test.csv", DeezerMood.open
     ),
     "mtg-jamendo": Format(
-        "genre, mood and instrument tags of 55,525 tracks", "a folder with jamendo_tags_union.tsv", MtgJamendo.open
+        "genre, mood and instrument tags of 55,000 free tracks",
+        "the publisher's data/, or a file of it: autotagging.tsv, raw_30s.tsv, jamendo_tags_union.tsv, ..",
+        MtgJamendo.open,
+    ),
+    "fma": Format(
+        "106,574 tracks of the Free Music Archive, with genres, tags, audio features",
+        "a folder with tracks.csv, genres.csv, if any echonest.csv",
+        Fma.open,
+    ),
+    "million-song": Format(
+        "the songs of the Million Song Dataset, with tags",
+        "a folder with track_metadata.db or unique_tracks.txt, if any artist_term.db, lastfm_tags.db",
+        MillionSong.open,
+    ),
+    "msd-taste-profile": Format(
+        "48 million play counts by song; after million-song",
+        "a folder with train_triplets.txt or kaggle_visible_evaluation_triplets.txt, if any sid_mismatches.txt",
+        MsdTasteProfile.open,
+        after="million-song",
+    ),
+    "musixmatch": Format(
+        "word counts of 237,662 lyrics; after million-song",
+        "a folder with mxm_dataset_train.txt, mxm_dataset_test.txt",
+        MusiXmatch.open,
+        after="million-song",
+    ),
+    "music4all": Format(
+        "109,269 tracks with tags and audio features, and five million plays",
+        "a folder with id_information.csv, if any the other id_*.csv and listening_history.csv",
+        Music4All.open,
+    ),
+    "recbole": Format(
+        "any set in RecBole's atomic files",
+        "NAME.inter, NAME.item beside it, or their folder",
+        RecBole.open,
+        mapped=True,
+        unit="listener",
     ),
     "hetrec": Format(
         "artist plays and artist tags of 1,892 listeners",

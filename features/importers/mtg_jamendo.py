@@ -1,7 +1,10 @@
-"""MTG-Jamendo: genre, mood and instrument tags of 55,525 tracks (Bogdanov et al., 2019; CC BY-NC-SA 4.0).
+"""MTG-Jamendo: genre, mood and instrument tags of some 55,000 tracks (Bogdanov et al., 2019; CC BY-NC-SA 4.0).
 
-Tracks have ids but neither titles nor artist names: the ids stand for them, and nothing joins by name. Carriage returns
-that were left inside the tag column make two of many a tag; they are taken off.
+The publisher's `data/` holds one set in several states (github.com/MTG/mtg-jamendo-dataset); of a folder the first of
+`TAG_FILES` is read. A row ends in its tags, with tabs between them; in `jamendo_tags_union.tsv` with commas. The names
+of tracks, artists and albums are in `*.meta.tsv`; where that is missing the ids stand for them, and nothing joins by
+name. Carriage returns that were left inside the tag column make two of many a tag; they are taken off. Two rows of
+`raw.meta.tsv` have an empty field too many after the title.
 """
 
 from __future__ import annotations
@@ -13,10 +16,24 @@ from typing import Any, ClassVar, Self
 
 import polars as pl
 
-from features.importers.base import Batch, Request, expected_files, track_tags
-from features.importers.reading import flagged, good, read_plain
+from features.importers.base import Batch, Request, artist_id, track_tags
+from features.importers.reading import flagged, good, read_lines
+from features.importers.values import typed
+from recsys.errors import InputError
 
 COLUMNS = ["TRACK_ID", "ARTIST_ID", "ALBUM_ID", "PATH", "DURATION", "TAGS"]
+NAMES = ["TRACK_ID", "ARTIST_ID", "ALBUM_ID", "TRACK_NAME", "ARTIST_NAME", "ALBUM_NAME", "RELEASEDATE", "URL"]
+TAG_FILES = (
+    "jamendo_tags_union.tsv",
+    "autotagging.tsv",
+    "raw_30s_cleantags_50artists.tsv",
+    "raw_30s_cleantags.tsv",
+    "raw_30s.tsv",
+    "autotagging_top50tags.tsv",
+    "autotagging_genre.tsv",
+    "autotagging_instrument.tsv",
+    "autotagging_moodtheme.tsv",
+)
 
 
 @dataclass(frozen=True)
@@ -24,28 +41,62 @@ class MtgJamendo:
     """Format `mtg-jamendo`: tracks with their length, and tags without their category (`genre---rock` is `rock`)."""
 
     files: tuple[Path, ...]
+    """The tags, then the names."""
     source: str
     namespace: ClassVar[str] = "jamendo"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     options: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod
     def open(cls, request: Request) -> Self:
-        files = expected_files(request.path, "jamendo_tags_union.tsv", form="mtg-jamendo")
-        return cls(files, request.source or "mtg-jamendo")
+        path = request.path / "data" if (request.path / "data").is_dir() else request.path
+        if not path.exists():
+            raise InputError(f"{path}: no such file or folder; mtg-jamendo expects one of {', '.join(TAG_FILES)}")
+        folder = path if path.is_dir() else path.parent
+        names = TAG_FILES if path.is_dir() else (path.name,)
+        tags = [folder / name for name in names if (folder / name).is_file()][:1]
+        if not tags:
+            raise InputError(f"{path}: mtg-jamendo expects one of {', '.join(TAG_FILES)}; none is there")
+        return cls((*tags, *sorted(folder.glob("*.meta.tsv"))), request.source or "mtg-jamendo")
 
     def batches(self) -> Iterator[Batch]:
-        for raw in read_plain(self.files[0], COLUMNS):
-            rows = raw.rename({"TRACK_ID": "track_id", "ALBUM_ID": "album_id"}).with_columns(
-                title=pl.col("track_id"),
-                artist_name=pl.col("ARTIST_ID"),
-                artist_id=pl.format("jamendo:{}", pl.col("ARTIST_ID")),
+        names = pl.DataFrame(schema=dict.fromkeys(NAMES, pl.String))
+        for path in self.files[1:]:
+            for rows in _rows(path, NAMES):
+                bad = rows.filter(pl.col("_reason").is_not_null())
+                yield Batch("quarantine", bad.select(file="_file", line="_line", reason="_reason", row="_row"))
+                names = pl.concat([names, good(rows).select(NAMES)])
+        known = names.unique("TRACK_ID", keep="first").drop("ARTIST_ID", "ALBUM_ID", "URL")
+        for raw in _rows(self.files[0], COLUMNS):
+            rows = raw.join(known, on="TRACK_ID", how="left", maintain_order="left").with_columns(
+                track_id="TRACK_ID",
+                title=pl.coalesce("TRACK_NAME", "TRACK_ID"),
+                artist_name=pl.coalesce("ARTIST_NAME", "ARTIST_ID"),
+                artist_id=pl.coalesce(artist_id(pl.col("ARTIST_NAME")), pl.format("jamendo:{}", pl.col("ARTIST_ID"))),
+                album_id="ALBUM_ID",
+                album_title="ALBUM_NAME",
+                release_date=typed(pl.col("RELEASEDATE"), pl.String(), pl.Date()),
                 duration_ms=(pl.col("DURATION").cast(pl.Float64, strict=False) * 1000).round().cast(pl.Int64),
             )
             rows = flagged(rows, {"DURATION is no number": pl.col("duration_ms").is_null()})
             yield Batch("tracks", rows)
-            names = pl.col("TAGS").str.replace_all("\r", "").str.split(",")
-            names = names.list.eval(pl.element().str.replace("^.*---", "").str.strip_chars()).list.unique(
+            tags = pl.col("TAGS").str.replace_all("\r", "").str.replace_all("\t", ",").str.split(",")
+            tags = tags.list.eval(pl.element().str.replace("^.*---", "").str.strip_chars()).list.unique(
                 maintain_order=True
             )
-            yield Batch("tags", track_tags(good(rows), names, self.source), read=0)
+            yield Batch("tags", track_tags(good(rows), tags, self.source), read=0)
+
+
+def _rows(path: Path, columns: list[str]) -> Iterator[pl.DataFrame]:
+    """``columns`` of text, a blank field as null; the last one takes all that is left of the row."""
+    for number, lines in enumerate(read_lines(path)):
+        if number == 0 and lines["_row"][0].split("\t") != columns:
+            raise InputError(f"{path}:1: the first line must be {' '.join(columns)!r}, not {lines['_row'][0][:200]!r}")
+        text = pl.col("_row")
+        if columns == NAMES:
+            text = text.str.replace(r"^((?:[^\t]*\t){4})\t((?:[^\t]*\t){3}[^\t]*)$", "${1}${2}")
+        fields = text.str.splitn("\t", len(columns)).struct.rename_fields(columns).struct.unnest()
+        rows = lines.filter(pl.col("_line") > 1).with_columns(fields)
+        short = pl.col(columns[-1]).is_null()
+        blank = (pl.when(pl.col(name).str.strip_chars() != "").then(pl.col(name)).alias(name) for name in columns)
+        yield flagged(rows, {f"fewer than {len(columns)} fields": short}).with_columns(blank)

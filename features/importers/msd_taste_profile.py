@@ -1,0 +1,74 @@
+"""The Echo Nest Taste Profile of the Million Song Dataset (McFee et al., 2012): 48,373,586 play counts by song.
+
+`train_triplets.txt` (1,019,318 listeners, 384,546 songs) and the challenge's `kaggle_visible_evaluation_triplets.txt`
+(110,000 other listeners, half of each one's songs) have one layout: listener, song id, plays. A folder is read for
+these two; another file of that layout (the hidden half) is read where PATH is the file itself.
+
+Songs are named by id only, so the set needs the import of `million-song` (`Format.after`): placeholders for the titles
+would stay in the catalogue for good, since a track belongs to the source that brought it first.
+
+`sid_mismatches.txt`, where it lies beside, lists songs whose id was matched with another song's recording: the title
+would be wrong. Their rows go to quarantine (about a twentieth).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import polars as pl
+
+from features.importers.base import Batch, Request
+from features.importers.reading import flagged, read_lines, read_plain
+from recsys.errors import InputError
+
+TRIPLETS = ("train_triplets.txt", "kaggle_visible_evaluation_triplets.txt")
+MISMATCHES = "sid_mismatches.txt"
+BATCH_ROWS = 500_000
+"""Rows are short, and each batch is looked up among all songs of the catalogue."""
+
+
+@dataclass(frozen=True)
+class MsdTasteProfile:
+    """Format `msd-taste-profile`: interactions (listener, track, plays)."""
+
+    files: tuple[Path, ...]
+    source: str
+    namespace: ClassVar[str] = "msd"
+    version: ClassVar[int] = 1
+    options: ClassVar[Mapping[str, Any]] = {}
+
+    @classmethod
+    def open(cls, request: Request) -> Self:
+        path = request.path
+        folder = path if path.is_dir() else path.parent
+        names = [path.name] if path.is_file() else list(TRIPLETS)
+        triplets = [folder / name for name in names if (folder / name).is_file()]
+        if not path.exists():
+            raise InputError(f"{path}: no such file or folder; msd-taste-profile expects {' or '.join(TRIPLETS)}")
+        if not triplets:
+            raise InputError(f"{path}: msd-taste-profile expects {' or '.join(TRIPLETS)}; neither is there")
+        mismatches = [folder / MISMATCHES] if (folder / MISMATCHES).is_file() else []
+        return cls((*triplets, *mismatches), request.source or "msd-taste-profile")
+
+    def batches(self) -> Iterator[Batch]:
+        triplets = [path for path in self.files if path.name != MISMATCHES]
+        wrong = _mismatched(self.files[-1]) if len(triplets) < len(self.files) else pl.Series(dtype=pl.String)
+        for path in triplets:
+            for raw in read_plain(path, ["user", "item_id", "weight"], header=False, batch_rows=BATCH_ROWS):
+                rows = raw.with_columns(user_id=pl.format("msd:{}", pl.col("user")), item_type=pl.lit("track"))
+                reasons = {
+                    "plays are no whole number above 0": ~pl.col("weight").str.contains(r"^0*[1-9]\d*\s*$"),
+                    f"{MISMATCHES}: the song was matched with another": pl.col("item_id").is_in(wrong.implode()),
+                }
+                yield Batch("interactions", flagged(rows, reasons))
+
+
+def _mismatched(path: Path) -> pl.Series:
+    """Song ids of lines such as `ERROR: <SOUMNSI12AB0182807 TRMMGKQ128F9325E10> artist - title != ...`."""
+    songs = pl.concat(read_lines(path))["_row"].str.extract(r"<(SO\w+) TR\w+>")
+    if songs.drop_nulls().is_empty():
+        raise InputError(f"{path}:1: must hold lines with <SO.. TR..>")
+    return songs.drop_nulls().unique()

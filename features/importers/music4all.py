@@ -1,0 +1,131 @@
+"""Music4All (Pegoraro Santana et al., IWSSIP 2020): 109,269 tracks with tags and audio features, and plays.
+
+All files are tab-separated, whatever their ending. `id_information.csv` has the tracks; the others are read where they
+are there: `id_metadata.csv` (Spotify id, year, length, audio features), `id_genres.csv`, `id_tags.csv`, `id_lang.csv`
+(of the lyrics) and `listening_history.csv`. The folders `lyrics` and `audios` are not read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import polars as pl
+
+from features.importers.base import Batch, Request, audio_features, expected_files, track_tags
+from features.importers.reading import Seen, flagged, good, read_delimited, read_plain
+from features.importers.values import INSTANT, typed
+
+SOUND = ["danceability", "energy", "key", "mode", "valence", "tempo"]
+LAYOUT = {
+    "id_information.csv": ["id", "artist", "song", "album_name"],
+    "id_metadata.csv": ["id", "spotify_id", "popularity", "release", *SOUND, "duration_ms"],
+    "id_genres.csv": ["id", "genres"],
+    "id_tags.csv": ["id", "tags"],
+    "id_lang.csv": ["id", "lang"],
+    "listening_history.csv": ["user", "song", "timestamp"],
+}
+NO_LANGUAGE = "zxx"
+"""ISO 639: no linguistic content. The publisher writes INTRUMENTAL."""
+
+
+@dataclass(frozen=True)
+class Music4All:
+    """Format `music4all`: tracks, audio features, tags, languages of lyrics, events; Spotify ids as aliases."""
+
+    files: tuple[Path, ...]
+    source: str
+    namespace: ClassVar[str] = "music4all"
+    version: ClassVar[int] = 1
+    options: ClassVar[Mapping[str, Any]] = {}
+
+    @classmethod
+    def open(cls, request: Request) -> Self:
+        needed, *others = LAYOUT
+        (tracks,) = expected_files(request.path, needed, form="music4all")
+        beside = [tracks.with_name(name) for name in others if tracks.with_name(name).is_file()]
+        return cls((tracks, *beside), request.source or "music4all")
+
+    def batches(self) -> Iterator[Batch]:
+        metadata = [path for path in self.files if path.name == "id_metadata.csv"]
+        yield from self._tracks(self.files[0], metadata[0] if metadata else None)
+        parts = {
+            "id_metadata.csv": self._sound,
+            "id_genres.csv": self._tags,
+            "id_tags.csv": self._tags,
+            "id_lang.csv": self._languages,
+            "listening_history.csv": self._plays,
+        }
+        for path in self.files[1:]:
+            yield from parts[path.name](path)
+
+    def _tracks(self, path: Path, metadata: Path | None) -> Iterator[Batch]:
+        schema = dict.fromkeys(("id", "release", "duration_ms"), pl.String)
+        parts = [rows.select(*schema) for rows in _rows(metadata)] if metadata else []
+        more = pl.concat([pl.DataFrame(schema=schema), *parts]).unique("id", keep="first")
+        ids = Seen("id")
+        for raw in _rows(path):
+            rows = raw.join(more, on="id", how="left", maintain_order="left").with_columns(
+                track_id="id",
+                title="song",
+                artist_name="artist",
+                album_title="album_name",
+                release_date=typed(pl.col("release"), pl.String(), pl.Date()),
+                duration_ms=pl.col("duration_ms").cast(pl.Float64, strict=False).round().cast(pl.Int64),
+            )
+            yield Batch("tracks", flagged(rows, {"an earlier row has this track": ~ids.first(rows)}))
+
+    def _sound(self, path: Path) -> Iterator[Batch]:
+        ids = Seen("spotify_id")
+        for rows in _rows(path):
+            yield Batch("audio_features", audio_features(rows.rename({"id": "track_id"}), SOUND))
+            known = good(rows).drop_nulls("spotify_id")
+            aliases = known.with_columns(
+                track_id="id",
+                source=pl.lit("spotify"),
+                source_id="spotify_id",
+                method=pl.lit("id"),
+                confidence=pl.lit(1.0),
+            )
+            twice = {"the Spotify id is another track's already": ~ids.first(aliases)}
+            yield Batch("track_aliases", flagged(aliases, twice), read=0)
+
+    def _tags(self, path: Path) -> Iterator[Batch]:
+        """Genres and tags have commas between them."""
+        column = LAYOUT[path.name][1]
+        for rows in _rows(path):
+            words = pl.col(column).str.split(",").list.eval(pl.element().str.strip_chars())
+            words = words.list.filter(pl.element() != "").list.unique(maintain_order=True)
+            yield Batch("tags", rows.filter(pl.col("_reason").is_not_null()), read=len(rows))
+            yield Batch("tags", track_tags(good(rows).rename({"id": "track_id"}), words, self.source), read=0)
+
+    def _languages(self, path: Path) -> Iterator[Batch]:
+        """`has_lyrics` is 1, in the language of the text, or 0."""
+        for rows in _rows(path):
+            instrumental = pl.col("lang").str.to_uppercase().str.contains("^INS?TRUMENTAL$")
+            rows = rows.with_columns(
+                track_id="id",
+                language=pl.when(instrumental).then(pl.lit(NO_LANGUAGE)).otherwise(pl.col("lang").str.to_lowercase()),
+                name=pl.lit("has_lyrics"),
+                value=pl.when(instrumental).then(0.0).otherwise(1.0),
+            )
+            no_code = ~pl.col("language").str.contains("^[a-z]{2,3}(-[a-z]{2,4})?$")
+            yield Batch("lyrics", flagged(rows, {"lang is no language code": no_code}))
+
+    def _plays(self, path: Path) -> Iterator[Batch]:
+        for rows in read_plain(path, LAYOUT[path.name]):
+            ts = typed(pl.col("timestamp"), pl.String(), INSTANT)
+            events = rows.with_columns(
+                user_id=pl.format("music4all:{}", pl.col("user")),
+                track_id="song",
+                ts=ts,
+                position="_line",
+                action=pl.lit("play"),
+            )
+            yield Batch("events", flagged(events, {"timestamp is no time": pl.col("ts").is_null()}))
+
+
+def _rows(path: Path) -> Iterator[pl.DataFrame]:
+    return read_delimited(path, LAYOUT[path.name], separator="\t")
