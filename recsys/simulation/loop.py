@@ -55,7 +55,13 @@ class ClosedLoop:
 
     def react(self, listener: Integers, context: Context, slate: Integers, rng: np.random.Generator) -> Reactions:
         """What the listeners do with their slates, drawn once."""
-        return react(rng, self.utility(listener, context, slate), self._songs(slate))
+        self._check(listener, context, slate)
+        out = Reactions(*np.zeros((3, *slate.shape), dtype=np.bool_))
+        for rows in blocks(len(listener), slate.shape[1]):
+            utility = self.utility(listener[rows], context.take(rows), slate[rows])
+            for whole, part in zip(out, react(rng, utility, self._songs(slate[rows])), strict=True):
+                whole[rows] = part
+        return out
 
     def expected(self, listener: Integers, context: Context, slate: Integers) -> Expected:
         """The exact expectation of `react`."""
