@@ -1,8 +1,8 @@
-"""`segue report`: tables about what is in the workspace."""
+"""`segue report`: tables, and plots, about what is in the workspace."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -53,6 +53,76 @@ def joins_() -> None:
     path = workspace.reports / "joins.json"
     write_json(path, {name: getattr(found, name).to_dicts() for name in ("coverage", "content", "pairs")})
     console.print(f"[dim]{path}[/]")
+
+
+@report.command("world")
+def world_(
+    simulated: Annotated[
+        str | None, typer.Option(metavar="SOURCE", help="The simulated source, where there are several.")
+    ] = None,
+) -> None:
+    """How far the simulated world lies from the real sets.
+
+    Popularity, plays per listener, session length, repeats, pauses, playlists and track lengths are measured on every
+    import; the law of each is fitted anew, by maximum likelihood. `misfit` is the largest difference of a distribution
+    and its own law, `distance` that of a real and the simulated distribution (Kolmogorov-Smirnov, 0 to 1). A star
+    marks the set that the law's constants come from. Written to reports/world.json, with plots as reports/world-*.png.
+    What a source cannot tell is left out, with the reason in the file.
+
+    [bold]Example:[/] segue simulate --events 1_000_000 && segue import yes data/yes-radio && segue report world
+    """
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    from features.reports import world
+    from features.reports.world_plots import draw
+    from recsys.files import write_json
+
+    workspace = Workspace()
+    console = Console()
+    console.width = max(console.width, WIDTH)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("measuring", total=None)
+        found = world.compare(workspace, simulated, lambda step: bar.update(task, description=step))
+        bar.update(task, description="drawing")
+        plots = draw(found, workspace.reports)
+    measured = world.rows(found)
+    console.print(_world_table(measured))
+    for name, places in found.skips.items():
+        console.print(f"{name}: {places['skipped'].sum() / places['heard'].sum():.1%} of the tracks are skipped")
+    for missing in world.missing(found):
+        console.print(f"[yellow]{missing}[/]")
+    console.print("What is simulated is never evidence of quality.")
+    path = workspace.reports / "world.json"
+    write_json(path, {"measured": measured, "cannot_tell": found.silent, "simulated": found.simulated})
+    for written in (path, *plots):
+        console.print(f"[dim]{written}[/]")
+
+
+def _world_table(measured: list[dict[str, Any]]) -> Table:
+    from rich.table import Table
+
+    table = Table(title="Simulated and real, by quantity", title_justify="left")
+    for column in ("quantity", "source", "law"):
+        table.add_column(column, no_wrap=True)
+    for column in ("n", "misfit", "distance"):
+        table.add_column(column, justify="right", no_wrap=True)
+    last = None
+    for row in measured:
+        if row["quantity"] != last:
+            table.add_section()
+        fitted = {name: value for name, value in (row["law"] or {}).items() if isinstance(value, float)}
+        source = row["source"] + (" *" if row["teaches"] else "")
+        table.add_row(
+            "" if row["quantity"] == last else row["quantity"],
+            f"[bold]{source}[/]" if row["simulated"] else source,
+            ", ".join(f"{name} {value:.3g}" for name, value in fitted.items()) or "-",
+            f"{row['n']:,}",
+            *("-" if row[key] is None else f"{row[key]:.3f}" for key in ("misfit", "distance")),
+        )
+        last = row["quantity"]
+    return table
 
 
 def _table(title: str, frame: pl.DataFrame, names: dict[str, str]) -> Table:
