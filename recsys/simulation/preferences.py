@@ -146,7 +146,7 @@ PREFERENCES: dict[str, Preference] = {
     "inner-product": Calibrated(inner_product, scale=3.0, offset=-0.5),
     "nearest-taste": Calibrated(nearest_taste, scale=3.9, offset=1.15),
     "tags": Calibrated(tags, scale=1.0, offset=-0.3),
-    "context-flow": Calibrated(context_flow, scale=2.0, offset=1.7),
+    "context-flow": Calibrated(context_flow, scale=2.0, offset=1.5),
 }
 
 
