@@ -28,6 +28,9 @@ PROVENANCE: dict[str, pl.DataType] = {
 }
 """Columns that a batch may carry beside those of its table; see `Batch`."""
 
+COMPRESSED = ("", ".gz", ".xz", ".zst")
+"""Endings that may follow a file's own; the readers take it as it stands."""
+
 
 class ImportSettings(Settings, table="import"):
     """Table `[import]` of segue.toml."""
@@ -53,6 +56,12 @@ class Batch:
     read: int | None = None
     """Rows of the source that this batch newly accounts for; None: all of ``rows``. A batch that is derived from rows
     which another batch has already accounted for says 0, so that each row of a file counts once."""
+
+
+def quarantined(rows: pl.DataFrame, read: int) -> Batch:
+    """Those of ``rows`` with a reason against them, where the good ones are no table by themselves."""
+    bad = rows.filter(pl.col("_reason").is_not_null())
+    return Batch("quarantine", bad.select(file="_file", line="_line", reason="_reason", row="_row"), read)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,29 +116,20 @@ def name_id(artist: pl.Expr, title: pl.Expr) -> pl.Expr:
     return name_key(artist, title)
 
 
-def named_tracks(rows: pl.DataFrame) -> pl.DataFrame:
-    """``rows`` with `track_id` and `name_key` from artist_name and title; null where either is.
-
-    Each pair of names is normalised once: logs say the same ones over and over.
-    """
-    names = ["artist_name", "title"]
-    pairs = rows.select(names).unique(maintain_order=True)
-    keyed = pairs.drop_nulls().with_columns(track_id=name_id(pl.col("artist_name"), pl.col("title")))
-    return rows.join(keyed, on=names, how="left", maintain_order="left").with_columns(name_key="track_id")
-
-
 def expected_files(path: Path, *names: str, form: str) -> tuple[Path, ...]:
     """The named files in folder ``path``, in that order; ``path`` may be the file itself where one is named.
 
-    Raises InputError that lists what was expected and what is missing.
+    A file may be compressed: `plays.tsv.gz` for `plays.tsv`. Raises InputError that lists what was expected and what is
+    missing.
     """
     if len(names) == 1 and path.is_file():
         return (path,)
     if not path.is_dir():
         raise InputError(f"{path}: no such folder; {form} expects a folder with {', '.join(names)}")
-    if missing := [name for name in names if not (path / name).is_file()]:
+    found = [next((f for end in COMPRESSED if (f := path / (name + end)).is_file()), None) for name in names]
+    if missing := [name for name, file in zip(names, found, strict=True) if file is None]:
         raise InputError(f"{path}: {', '.join(missing)} missing; {form} expects {', '.join(names)}")
-    return tuple(path / name for name in names)
+    return tuple(file for file in found if file)
 
 
 def names_of(files: Sequence[Path]) -> list[str]:

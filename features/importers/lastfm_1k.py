@@ -1,7 +1,8 @@
-"""Last.fm-1K: the listening of 992 Last.fm users, February 2005 to May 2009 (O. Celma; non-commercial use).
+"""Last.fm-1K: the listening of 992 Last.fm users, February 2005 to May 2009 (O. Celma; for non-commercial use).
 
-Layout: ocelma.net/MusicRecommendationDataset/lastfm-1K.html. A tab-separated line a listen, without a header, the newest
-of a user first. `userid-profile.tsv` (gender, age, country, signup) is not read: nothing here needs to know who listens.
+Layout: ocelma.net/MusicRecommendationDataset/lastfm-1K.html. A line a listen, with tabs and without a header, the
+newest of a user first. `userid-profile.tsv` (gender, age, country, signup) is not read: nothing here needs to know who
+listens.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import Any, ClassVar, Self
 
 import polars as pl
 
-from features.importers.base import Batch, Request, expected_files, named_tracks
+from features.importers.base import Batch, Request, expected_files
+from features.importers.logs import MusicBrainzIds, named_tracks
 from features.importers.reading import Seen, flagged, good, read_plain
 
 LISTENS = "userid-timestamp-artid-artname-traid-traname.tsv"
@@ -26,8 +28,8 @@ PUBLISHED = datetime(2010, 5, 1, tzinfo=UTC)
 class LastFm1K:
     """Format `lastfm-1k`: events by the second. A track is its normalised artist and title.
 
-    MusicBrainz ids do not tell tracks apart here, since many lines have none; they become aliases. All positions are 0:
-    the time is the order, and a listen that is listed twice is one event.
+    MusicBrainz ids cannot tell tracks apart, since many lines have none; they become aliases. All positions are 0: the
+    time is the order, and a listen that is listed twice is one event.
     """
 
     files: tuple[Path, ...]
@@ -41,7 +43,7 @@ class LastFm1K:
         return cls(expected_files(request.path, LISTENS, form="lastfm-1k"), request.source or "lastfm-1k")
 
     def batches(self) -> Iterator[Batch]:
-        tracks = Seen("track_id")
+        tracks, mbids = Seen("track_id"), MusicBrainzIds()
         for raw in read_plain(self.files[0], COLUMNS, header=False, batch_rows=100_000):
             rows = named_tracks(
                 raw.with_columns(
@@ -65,4 +67,5 @@ class LastFm1K:
             )
             sound = good(plays)
             yield Batch("tracks", sound.filter(tracks.first(sound)), read=0)
+            yield Batch("track_aliases", mbids.aliases(sound, "traid"), read=0)
             yield Batch("events", plays)

@@ -67,17 +67,20 @@ def read_delimited(
 
 def read_plain(
     path: Path,
-    columns: Sequence[str],
+    columns: Sequence[str] | None,
     *,
     separator: str = "\t",
     header: bool = True,
     encoding: str = "utf-8-sig",
     batch_rows: int = BATCH_ROWS,
 ) -> Iterator[pl.DataFrame]:
-    """Rows of one line each, in which a quote is a character like any other."""
-    if header:
+    """Rows of one line each, in which a quote is a character like any other.
+
+    ``columns`` None: as the first line says.
+    """
+    if header or columns is None:
         first = next(read_lines(path, encoding=encoding, batch_rows=1), None)
-        _header(path, first["_row"][0].split(separator) if first is not None else [], columns, separator)
+        columns = _header(path, first["_row"][0].split(separator) if first is not None else [], columns, separator)
     for lines in read_lines(path, encoding=encoding, skip=int(header), batch_rows=batch_rows):
         rows = lines.with_columns(fields=pl.col("_row").str.split(separator))
         values = [pl.col("fields").list.get(i, null_on_oob=True) for i in range(len(columns))]

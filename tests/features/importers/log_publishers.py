@@ -24,7 +24,7 @@ LOG_PUBLISHERS = [
             )
         },
         rows=9,
-        counts={"tracks": 2, "track_aliases": 2, "events": 4},
+        counts={"tracks": 2, "track_aliases": 2 + 1, "events": 4},
         reasons={
             "later than the set itself (May 2010)": 1,
             "malformed time": 1,
@@ -32,5 +32,41 @@ LOG_PUBLISHERS = [
             "no artist": 1,
             "4 fields, not 6": 1,
         },
+    ),
+    Publisher(
+        "kkbox",
+        {
+            "songs.csv": text(
+                "song_id,song_length,genre_ids,artist_name,composer,lyricist,language",
+                "CXoT+Ddx=,247640,465|1259,張信哲 (Jeff Chang),董貞,何啟弘,3.0",
+                'o0kF/gae=,197328,,"BLACKPINK| TEDDY, R.Tee",TEDDY|  FUTURE BOUNCE|  Bekuh BOOM,TEDDY,31.0',
+                "DwVv=,-1,444,,,,-1.0",
+                "short,1",
+            ),
+            "song_extra_info.csv": text(
+                "song_id,name,isrc",
+                "CXoT+Ddx=,我們,TWUM71200043",
+                'o0kF/gae=,"Boombayah, ""live""",',
+                "DwVv=,x,y,z",
+            ),
+            "train.csv": text(
+                "msno,song_id,source_system_tab,source_screen_name,source_type,target",
+                "FGtllVqz=,CXoT+Ddx=,explore,Explore,online-playlist,1",
+                "FGtllVqz=,o0kF/gae=,,Local playlist more,local-playlist,0",
+                "Xumu+Nij=,nowhere=,my library,Local playlist more,local-playlist,1",
+                "Xumu+Nij=,DwVv=,my library,,,2",
+                ",DwVv=,my library,,,1",
+            ),
+        },
+        rows=4 + 3 + 5,
+        counts={"tracks": 3, "track_aliases": 3, "tags": 5, "events": 2},
+        reasons={
+            "2 fields, not 7": 1,
+            "4 fields, not 3": 1,
+            "track_id names a track that is not in the source": 1,
+            "target is neither 0 nor 1": 1,
+            "no user_id": 1,
+        },
+        lines={"track_id names a track that is not in the source": 4},
     ),
 ]
