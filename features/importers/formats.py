@@ -21,6 +21,7 @@ from features.importers.music4all import Music4All
 from features.importers.musixmatch import MusiXmatch
 from features.importers.recbole import RecBole
 from features.importers.s3rec import S3Rec
+from features.importers.simulated import Simulated
 from features.importers.spotify_archive import SpotifyArchive
 from features.importers.spotify_hit_predictor import SpotifyHitPredictor
 from features.importers.spotify_songs import SpotifySongs
@@ -45,6 +46,8 @@ class Format:
     """What a person calls one of its sequences; None: a playlist where it holds playlists, else a session."""
     after: str | None = None
     """The format that describes the tracks which this one only names, and so has to be imported first."""
+    simulated: bool = False
+    """Made by a program: tests code and scale, and is never evidence of quality."""
 
 
 _OWN_LAYOUT = "a file, or a folder of them: .csv, .tsv, .jsonl, .ndjson, .parquet"
@@ -153,6 +156,9 @@ FORMATS: dict[str, Format] = {
         "a folder with songs.csv, song_extra_info.csv, train.csv",
         KkBox.open,
         unit="listener",
+    ),
+    "simulated": Format(
+        "a small simulated world, sized by [simulation] in segue.toml", "", Simulated.open, simulated=True
     ),
     "events": Format("your own listening events", _OWN_LAYOUT, partial(Generic.open, "events"), mapped=True),
     "tracks": Format("your own catalogue", _OWN_LAYOUT, partial(Generic.open, "tracks"), mapped=True),
