@@ -26,7 +26,7 @@ from recsys.errors import InputError
 
 TRIPLETS = ("train_triplets.txt", "kaggle_visible_evaluation_triplets.txt")
 MISMATCHES = "sid_mismatches.txt"
-BATCH_ROWS = 500_000
+BATCH_ROWS = 250_000
 """Rows are short, and each batch is looked up among all songs of the catalogue."""
 
 

@@ -23,7 +23,7 @@ from features.importers.million_song import TRACK_NAMESPACE
 from features.importers.reading import Seen, flagged, good, read_lines
 from recsys.errors import InputError
 
-BATCH_LINES = 10_000
+BATCH_LINES = 2_000
 """A line has 80 words or so."""
 
 
