@@ -75,9 +75,15 @@ def world_(
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     from features.reports import world
-    from features.reports.world_plots import draw
+    from recsys.errors import MissingError
     from recsys.files import write_json
 
+    try:
+        import scipy  # noqa: F401 - fits the laws
+
+        from features.reports.world_plots import draw
+    except ModuleNotFoundError as error:
+        raise MissingError(f"{error.name} is not installed; type: pip install 'segue[train]'") from error
     workspace = Workspace()
     console = Console()
     console.width = max(console.width, WIDTH)

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from features.reports.measures import Sample
 from features.reports.world import QUANTITIES, Comparison, Quantity, cdf
 from recsys.ragged import Float64
+from recsys.simulation.laws import CutLogNormal
 
 WARNING = "simulated: never evidence of quality"
 _BY_NAME = {quantity.name: quantity for quantity in QUANTITIES}
@@ -65,6 +66,8 @@ def _panel(
             axes.plot(x, y, label=name + capped, **_style(name, colours))
     if quantity.law is not None and samples:
         x = samples.get(quantity.taught_by or "", next(iter(samples.values()))).x
+        if isinstance(quantity.law, CutLogNormal):
+            x = np.arange(quantity.law.low, quantity.law.high + 1.0)
         x, y = draw_one(x, cdf(quantity.law, x))
         label = f"law ({quantity.taught_by})" if quantity.taught_by else "law (assumed)"
         axes.plot(x, y, label=label, color="black", linewidth=1.2, linestyle=(0, (1, 1.5)), zorder=4)

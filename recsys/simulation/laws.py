@@ -223,7 +223,7 @@ ARTIST_POPULARITY = ZipfMandelbrot(exponent=1.222, shift=13.1)
 ACTIVITY = Burr(scale=3.712, shape=0.990, tail=4.693)
 """Plays a listener, in units of their mean (1.0): HetRec Last.fm. Close to Lomax's law."""
 SESSION_LENGTH = CutLogNormal(mu=0.620, sigma=1.821, low=1, high=200)
-"""Tracks a session (mean 10): yes-radio, the unbroken stretches that its crawler caught. Radio, not listeners."""
+"""Tracks a session (mean 10): yes-radio, 18,093 playlists as their publisher cut them. Radio, not listeners."""
 PLAYLIST_LENGTH = CutLogNormal(mu=4.145, sigma=0.622, low=5, high=500)
 """Tracks a playlist (median 63): spotify-songs, 471 playlists, of which its crawler took 100 tracks at most."""
 REPEAT = Repeat(Burr(scale=98.3, shape=2.398, tail=0.1540))
