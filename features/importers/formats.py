@@ -27,6 +27,7 @@ from features.importers.spotify_hit_predictor import SpotifyHitPredictor
 from features.importers.spotify_songs import SpotifySongs
 from features.importers.triplej import TripleJ
 from features.importers.wfmu import Wfmu
+from features.importers.yambda import Yambda
 from features.importers.yes import Yes, YesComplete
 
 
@@ -156,6 +157,11 @@ FORMATS: dict[str, Format] = {
         "a folder with songs.csv, song_extra_info.csv, train.csv",
         KkBox.open,
         unit="listener",
+    ),
+    "yambda": Format(
+        "ten months of Yandex Music: listens, likes, dislikes, audio embeddings",
+        "flat/50m (or 500m, 5b) with listens.parquet, likes.parquet, .., embeddings.parquet two folders above",
+        Yambda.open,
     ),
     "simulated": Format(
         "a small simulated world, sized by [simulation] in segue.toml", "", Simulated.open, simulated=True

@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+from typing import Any
+
+import polars as pl
 from publishers import Publisher, text
 
 ABBA, WATERLOO = "d87e52c5-bb8d-4da8-b941-9f4928627dc8", "0b3d9f9f-4a2c-4a0f-9d4d-3a0b8a4f6f3e"
 
+
+def parquet(kinds: dict[str, Any], *rows: tuple[Any, ...], compression: Any = "zstd") -> bytes:
+    data = BytesIO()
+    pl.DataFrame(rows, schema=kinds, orient="row").write_parquet(data, compression=compression)
+    return data.getvalue()
+
+
+EVENT = {"uid": pl.UInt32, "timestamp": pl.UInt32, "item_id": pl.UInt32, "is_organic": pl.UInt8}
+LISTEN = {**EVENT, "played_ratio_pct": pl.UInt16, "track_length_seconds": pl.UInt32}
+LISTENS = [
+    (10, 0, 7, 1, 100, 200),
+    (10, 200, 9, 0, 49, 180),
+    (10, 200, 7, 0, 50, 200),
+    (20, 1_000_000, 8, 1, 120, 100),
+    (20, 1_000_005, 8, 1, None, None),
+]
+EMBEDDING = {"item_id": pl.UInt32, "embed": pl.List(pl.Float32), "normalized_embed": pl.List(pl.Float32)}
 LOG_PUBLISHERS = [
     Publisher(
         "lastfm-1k",
@@ -68,5 +89,30 @@ LOG_PUBLISHERS = [
             "no user_id": 1,
         },
         lines={"track_id names a track that is not in the source": 4},
+    ),
+    Publisher(
+        "yambda",
+        {
+            "flat/50m/listens.parquet": parquet(LISTEN, *LISTENS),
+            "flat/50m/likes.parquet": parquet(EVENT, (10, 250, 7, 0), (10, 300, 11, 1)),
+            "flat/50m/dislikes.parquet": parquet(EVENT, (20, 1_000_100, 8, 1)),
+            "flat/50m/unlikes.parquet": parquet(EVENT, (10, 400, 11, 1)),
+            "embeddings.parquet": parquet(
+                EMBEDDING,
+                (7, [3.0, 4.0], [0.6, 0.8]),
+                (8, [0.0, 0.0], [float("nan"), 0.0]),
+                (9, [], []),
+                (12, [1.0, 0.0], [1.0, 0.0]),
+            ),
+            "artist_item_mapping.parquet": parquet(
+                {"artist_id": pl.UInt32, "item_id": pl.UInt32}, (1, 7), (2, 7), (1, 8), (3, 12)
+            ),
+            "album_item_mapping.parquet": parquet({"album_id": pl.UInt32, "item_id": pl.UInt32}, (5, 7)),
+        },
+        rows=9 + 3,
+        counts={"tracks": 4, "track_aliases": 4, "events": 8, "embeddings": 1},
+        reasons={"a listen without played_ratio_pct": 1, "no vector of finite numbers": 2},
+        lines={"a listen without played_ratio_pct": 5},
+        changed=parquet(LISTEN, *LISTENS, compression="uncompressed"),
     ),
 ]

@@ -1,0 +1,167 @@
+"""Yambda: ten months of Yandex Music, by the listen, with likes and audio embeddings (Ploshkin et al., 2025).
+
+Layout and terms (Apache 2.0; "exclusively for scientific and research purposes"): huggingface.co/datasets/yandex/yambda.
+Times are seconds since a start that the publisher keeps to itself, to the nearest 5 s; here they count from 1970-01-01.
+So order, pauses and days apart are true, dates and hours of the day are not. Tracks and artists are numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import polars as pl
+
+from features.importers.base import Batch, Request
+from features.importers.logs import context
+from features.importers.reading import Seen, flagged, good, read_parquet
+from recsys.errors import InputError
+
+ACTIONS = {"listens": "listen", "likes": "like", "dislikes": "dislike", "unlikes": "unlike"}
+"""File -> what each of its rows is. `undislikes` take back what no later event tells from never having been said."""
+ALL = "multi_event"
+COLUMNS = ["uid", "item_id", "timestamp", "is_organic"]
+PLAYED = ["played_ratio_pct", "track_length_seconds"]
+LISTENED_PCT = 50
+"""A listen of this share or more is a play, of less a skip: TRACK_LISTEN_THRESHOLD of the publisher's benchmarks."""
+
+
+@dataclass(frozen=True)
+class Yambda:
+    """Format `yambda`: events with `ms_played`; embeddings of the tracks that occur. PATH is `flat/50m`, or its like.
+
+    A like adds to the favourites and an unlike takes away (`remove`). Who brought the listener there, they themselves
+    or a recommendation, is `organic` in `context`. The position is the row, since many events share their 5 s.
+    """
+
+    events: Mapping[str, Path]
+    shared: Mapping[str, Path]
+    """embeddings, artist_item_mapping, album_item_mapping: those that are there."""
+    source: str
+    namespace: ClassVar[str] = "yambda"
+    version: ClassVar[int] = 1
+    options: ClassVar[Mapping[str, Any]] = {}
+
+    @classmethod
+    def open(cls, request: Request) -> Self:
+        folder = _folder(request.path)
+        events = {name: file for name in ACTIONS if (file := folder / f"{name}.parquet").is_file()}
+        if "listens" not in events:
+            events = {ALL: folder / f"{ALL}.parquet"}
+        places = (folder, folder.parent, folder.parent.parent)
+        shared = {}
+        for name in ("embeddings", "artist_item_mapping", "album_item_mapping"):
+            if file := next((f for place in places if (f := place / f"{name}.parquet").is_file()), None):
+                shared[name] = file
+        return cls(events, shared, request.source or "yambda")
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return (*self.events.values(), *self.shared.values())
+
+    def batches(self) -> Iterator[Batch]:
+        catalogue = _Catalogue.read(self.shared)
+        for name, file in self.events.items():
+            more = PLAYED if name in ("listens", ALL) else []
+            kind = ["event_type"] if name == ALL else []
+            for raw in read_parquet(file, [*COLUMNS, *more, *kind], batch_rows=200_000):
+                absent = [pl.lit(None, pl.UInt16).alias(column) for column in PLAYED if not more]
+                said = pl.col("event_type").cast(pl.String) if kind else pl.lit(ACTIONS.get(name))
+                rows = _events(raw.with_columns(absent).with_columns(event_type=said))
+                yield Batch("tracks", catalogue.new(good(rows)), read=0)
+                yield Batch("events", rows, read=len(raw))
+        if "embeddings" in self.shared:
+            yield from self._embeddings(self.shared["embeddings"], catalogue)
+
+    def _embeddings(self, file: Path, catalogue: _Catalogue) -> Iterator[Batch]:
+        """Those of unit length: what they are compared by is their angle."""
+        for raw in read_parquet(file, ["item_id", "normalized_embed"], batch_rows=20_000):
+            rows = catalogue.known(raw).with_columns(
+                track_id=pl.col("item_id").cast(pl.String),
+                modality=pl.lit("audio"),
+                encoder=pl.lit("yambda"),
+                vector=pl.col("normalized_embed").cast(pl.List(pl.Float32)),
+            )
+            finite = pl.col("vector").list.sum().is_finite() & (pl.col("vector").list.len() > 0)
+            yield Batch("embeddings", flagged(rows, {"no vector of finite numbers": ~finite.fill_null(False)}))
+
+
+def _folder(path: Path) -> Path:
+    """The one with the events: ``path``, or the only one under its `flat/`."""
+    wanted = (
+        "a folder with listens.parquet (likes, dislikes, unlikes) or multi_event.parquet: flat/50m, flat/500m, flat/5b"
+    )
+    if not path.is_dir():
+        raise InputError(f"{path}: no such folder; yambda expects {wanted}")
+    found = sorted({f.parent for name in ("listens", ALL) for f in path.glob(f"**/{name}.parquet")})
+    found = [folder for folder in found if "sequential" not in folder.parts] or found
+    if len(found) == 1:
+        return found[0]
+    there = f"; say which of {', '.join(str(f.relative_to(path)) for f in found)}" if found else ""
+    raise InputError(f"{path}: yambda expects {wanted}{there}")
+
+
+def _events(raw: pl.DataFrame) -> pl.DataFrame:
+    played, length = pl.col("played_ratio_pct").cast(pl.Int64), pl.col("track_length_seconds").cast(pl.Int64)
+    listen = pl.col("event_type") == "listen"
+    rows = raw.filter(pl.col("event_type").ne_missing("undislike")).with_columns(
+        user_id=pl.format("yambda:{}", pl.col("uid")),
+        track_id=pl.col("item_id").cast(pl.String),
+        ts=pl.from_epoch(pl.col("timestamp").cast(pl.Int64), "s").cast(pl.Datetime("us", "UTC")),
+        position=pl.col("_line"),
+        action=pl.when(listen & (played >= LISTENED_PCT)).then(pl.lit("play"))
+        .when(listen & (played < LISTENED_PCT)).then(pl.lit("skip"))
+        .when(pl.col("event_type") == "unlike").then(pl.lit("remove"))
+        .when(pl.col("event_type").is_in(["like", "dislike"])).then(pl.col("event_type")),
+        ms_played=played * length * 10,
+        duration_ms=pl.when(length > 0).then(length * 1000),
+        context=context(organic=pl.col("is_organic") == 1),
+    )  # fmt: skip
+    return flagged(
+        rows,
+        {
+            "a listen without played_ratio_pct": listen & pl.col("action").is_null(),
+            "event_type is none of listen, like, dislike, unlike, undislike": pl.col("action").is_null(),
+        },
+    )
+
+
+@dataclass
+class _Catalogue:
+    """What stands for the names of tracks, and which have been met. Memory: the mappings, 32 bytes a track met."""
+
+    maps: Mapping[str, pl.DataFrame]
+    """artist_id, album_id -> item_id and the first that the item has."""
+    met: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema={"item_id": pl.UInt32}))
+    seen: Seen = field(default_factory=lambda: Seen("item_id"))
+
+    @classmethod
+    def read(cls, shared: Mapping[str, Path]) -> _Catalogue:
+        maps = {}
+        for name in ("artist", "album"):
+            if file := shared.get(f"{name}_item_mapping"):
+                pairs = pl.concat(read_parquet(file, [f"{name}_id", "item_id"], batch_rows=1_000_000))
+                maps[f"{name}_id"] = pairs.select("item_id", f"{name}_id").unique("item_id", keep="first")
+        return cls(maps)
+
+    def new(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Rows of `tracks` for the items that no batch before had. An item without an artist is its own artist's."""
+        rows = rows.filter(self.seen.first(rows))
+        self.met = pl.concat([self.met, rows.select(pl.col("item_id").cast(pl.UInt32))])
+        for name in ("artist_id", "album_id"):
+            if name in self.maps:
+                rows = rows.join(self.maps[name], on="item_id", how="left", maintain_order="left")
+            else:
+                rows = rows.with_columns(pl.lit(None, pl.UInt32).alias(name))
+        artist = pl.coalesce(pl.col("artist_id").cast(pl.String), pl.format("of track {}", pl.col("item_id")))
+        return rows.with_columns(
+            title=pl.format("yambda track {}", pl.col("item_id")),
+            artist_name=pl.format("yambda artist {}", artist),
+            artist_id=pl.format("yambda:{}", artist),
+            album_id=pl.format("yambda:{}", pl.col("album_id")),
+        )
+
+    def known(self, rows: pl.DataFrame) -> pl.DataFrame:
+        return rows.join(self.met, on="item_id", how="semi", maintain_order="left")
