@@ -31,12 +31,15 @@ class TrainSettings(Settings, table="train"):
     scale: float = Field(default=10.0, gt=0)
     """First value of the learned factor on cosines (an inverse temperature)."""
 
-    loss: Literal["auto", "full_softmax", "sampled_softmax"] = "auto"
-    """auto: full_softmax up to 20,000 items, else sampled_softmax."""
+    loss: Literal["auto", "full_softmax", "sampled_softmax", "gbce", "bce", "bpr"] = "auto"
+    """auto: full_softmax up to 20,000 items, else sampled_softmax. gbce is gSASRec's calibrated bce."""
     negatives: int = Field(default=1024, ge=1)
-    """Negatives that all positions of a global batch share; sampled_softmax only."""
-    popularity_power: float = Field(default=0.75, ge=0, le=1)
-    """Negatives are drawn by (plays + 1) ** power; 0 is uniform; sampled_softmax only."""
+    """Negatives that all positions of a global batch share; every loss but full_softmax."""
+    popularity_power: float | None = Field(default=None, ge=0, le=1)
+    """Negatives are drawn by (plays + 1) ** power; 0 is uniform. None: 0.75 for sampled_softmax, which corrects for it,
+    0 for the others, which do not."""
+    calibration: float | None = Field(default=None, ge=0, le=1)
+    """t of gbce: 0 is bce, 1 learns probabilities over the whole catalogue. None: 0.75."""
 
     epochs: int | None = Field(default=None, ge=1)
     """Passes over the training split; the learning rate falls to 0 by their end. None: about 550,000 targets' worth,
@@ -79,6 +82,13 @@ class TrainSettings(Settings, table="train"):
     """Validation queries, a fixed sample; each ranks the full catalogue."""
 
     @property
+    def negatives_power(self) -> float:
+        """`popularity_power`, settled."""
+        if self.popularity_power is not None:
+            return self.popularity_power
+        return 0.75 if self.loss in ("auto", "sampled_softmax") else 0.0
+
+    @property
     def table_rate(self) -> float:
         """`table_learning_rate`, settled."""
         if self.table_learning_rate is not None:
@@ -112,6 +122,10 @@ class TrainSettings(Settings, table="train"):
             raise ValueError(f"heads: {self.heads} heads do not divide dim {self.dim}")
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("seeds: a seed stands twice")
+        if self.calibration is not None and self.loss != "gbce":
+            raise ValueError(f"calibration: only with loss = 'gbce', not {self.loss!r}")
+        if self.loss == "gbce" and self.popularity_power:
+            raise ValueError("popularity_power: gbce is calibrated for uniform negatives; leave it out, or 0")
         if self.device == "cuda" and not _has_cuda():
             raise ValueError("device: torch finds no GPU for cuda here; use cpu, or auto")
         if self.mode == "replicated":

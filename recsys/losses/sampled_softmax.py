@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from recsys.sampling.base import Sampler
+from recsys.losses.shared import SharedNegatives
 
 
 @dataclass(frozen=True)
-class SampledSoftmax:
+class SampledSoftmax(SharedNegatives):
     """Softmax over the target and ``k`` negatives that all positions of a global batch share.
 
     The target enters uncorrected, with weight one. A negative j enters as s_j - log E[count_j], where E[count_j] is the
@@ -22,23 +22,11 @@ class SampledSoftmax:
     "Sampling-Bias-Corrected Neural Modeling", RecSys 2019, is for in-batch negatives).
     """
 
-    sampler: Sampler
-    k: int
-
-    def candidates(self, targets: Tensor, position: int) -> Tensor:
-        """The n targets, then the k negatives."""
-        negatives = torch.from_numpy(self.sampler.draw(self.k, position)).to(targets.device)
-        return torch.cat([targets, negatives])
-
     def logits(self, states: Tensor, vectors: Tensor, targets: Tensor, ids: Tensor) -> Tensor:
         """(n, 1 + k), the target first."""
-        n = len(targets)
-        negatives = ids[n:]
-        positive = (states * vectors[:n]).sum(1, keepdim=True)
-        expected = torch.from_numpy(self.sampler.expected_counts(negatives.cpu().numpy(), self.k)).to(states)
-        negative = states @ vectors[n:].T - expected.log()
-        hits = negatives[None, :] == targets[:, None]
-        return torch.cat([positive, negative.masked_fill(hits, -torch.inf)], dim=1)
+        positive, negative, hits = self.compared(states, vectors, targets, ids)
+        expected = torch.from_numpy(self.sampler.expected_counts(ids[len(targets) :].cpu().numpy(), self.k)).to(states)
+        return torch.cat([positive, (negative - expected.log()).masked_fill(hits, -torch.inf)], dim=1)
 
     def __call__(self, states: Tensor, vectors: Tensor, targets: Tensor, ids: Tensor) -> Tensor:
         logits = self.logits(states, vectors, targets, ids)

@@ -24,6 +24,8 @@ from training.settings import PRESETS, TrainSettings
         ({"seeds": [-1]}, r"train\.seeds\.0: .*greater than or equal to 0"),
         ({"seeds": [10**30]}, r"train\.seeds\.0"),
         ({"loss": "hinge"}, "train.loss"),
+        ({"loss": "gbce", "popularity_power": 0.5}, "popularity_power: gbce is calibrated for uniform negatives"),
+        ({"loss": "bpr", "calibration": 0.5}, "calibration: only with loss = 'gbce', not 'bpr'"),
         ({"learning_rate": 0}, "train.learning_rate"),
         ({"dropout": 1.0}, "train.dropout"),
         ({"max_length": 1}, "train.max_length"),

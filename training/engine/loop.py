@@ -12,16 +12,26 @@ from typing import Any
 import torch
 
 from recsys.errors import InputError
-from recsys.losses import FullSoftmax, Loss, SampledSoftmax
+from recsys.losses import BPR, BinaryCrossEntropy, FullSoftmax, Loss, SampledSoftmax
 from recsys.models import MODELS
 from recsys.models.sasrec import SASRec, features
 from recsys.ragged import Int64
-from recsys.sampling import Popularity, Uniform
+from recsys.sampling import Popularity, Sampler, Uniform
 from training.engine.batches import BatchPlan
 from training.engine.checkpoint import Checkpoints
 from training.engine.distributed import Group
 from training.engine.parallel import MODES
 from training.settings import FULL_SOFTMAX_ITEMS, TrainSettings
+
+SAMPLED: dict[str, Callable[[TrainSettings, Sampler], Loss]] = {
+    "sampled_softmax": lambda settings, sampler: SampledSoftmax(sampler, settings.negatives),
+    "gbce": lambda settings, sampler: BinaryCrossEntropy(
+        sampler, settings.negatives, 0.75 if settings.calibration is None else settings.calibration
+    ),
+    "bce": lambda settings, sampler: BinaryCrossEntropy(sampler, settings.negatives),
+    "bpr": lambda settings, sampler: BPR(sampler, settings.negatives),
+}
+"""The losses over sampled negatives, by their names in the settings."""
 
 
 class DivergedError(InputError):
@@ -151,10 +161,11 @@ def build_model(settings: TrainSettings, n_items: int, device: torch.device) -> 
 
 
 def build_loss(settings: TrainSettings, train_counts: Int64, seed: int) -> Loss:
-    n_items = len(train_counts)
-    full = settings.loss == "full_softmax" or (settings.loss == "auto" and n_items <= FULL_SOFTMAX_ITEMS)
-    if full:
+    n_items, name = len(train_counts), settings.loss
+    if name == "auto":
+        name = "full_softmax" if n_items <= FULL_SOFTMAX_ITEMS else "sampled_softmax"
+    if name == "full_softmax":
         return FullSoftmax(n_items)
-    if settings.popularity_power == 0:
-        return SampledSoftmax(Uniform(n_items, seed), settings.negatives)
-    return SampledSoftmax(Popularity(train_counts, power=settings.popularity_power, seed=seed), settings.negatives)
+    power = settings.negatives_power
+    sampler = Popularity(train_counts, power=power, seed=seed) if power else Uniform(n_items, seed)
+    return SAMPLED[name](settings, sampler)

@@ -75,6 +75,34 @@ def test_the_expected_partition_is_the_full_one(n: int, k: int) -> None:
         assert abs(expected_partition(Renormalised, q, scores, k) - full) > 1e-4 * full
 
 
+def gradient_bias(kind: type[Fixed], q: Float64, scores: torch.Tensor, k: int) -> float:
+    """Length of (mean gradient by the scores over all n ** k draws) - (gradient of the full softmax)."""
+    n, target = len(q), torch.tensor([TARGET])
+    mean = torch.zeros_like(scores)
+    for drawn in product(range(n), repeat=k):
+        table = scores.clone().requires_grad_()
+        loss = SampledSoftmax(kind(q, drawn), k)
+        ids = loss.candidates(target, position=0)
+        loss(torch.ones(1, 1, dtype=torch.float64), table[ids, None], target, ids).backward()
+        mean += float(q[list(drawn)].prod()) * table.grad
+    full = scores.softmax(0) - torch.nn.functional.one_hot(target[0], n)
+    return float((mean - full).norm())
+
+
+def test_the_bias_of_the_gradient_falls_with_one_over_k() -> None:
+    """The partition is exact in expectation, its logarithm is not: a delta-method argument gives a bias of order 1/k.
+    Without the correction it does not fall at all (Bengio and Senecal 2003; Rawat et al., NeurIPS 2019)."""
+    q = np.array([0.55, 0.2, 0.15, 0.07, 0.03])
+    scores = torch.tensor([0.3, -0.2, 0.4, 0.1, -0.3], dtype=torch.float64)
+    ks = np.arange(2, 7)
+    slope, uncorrected = (
+        np.polyfit(np.log(ks), np.log([gradient_bias(kind, q, scores, int(k)) for k in ks]), 1)[0]
+        for kind in (Fixed, Uncorrected)
+    )
+    assert -1.3 < slope < -0.8
+    assert uncorrected > -0.3
+
+
 def test_a_draw_that_hits_the_target_is_masked_and_k_stays_k() -> None:
     loss = SampledSoftmax(Fixed(np.full(4, 0.25), (TARGET, 2)), k=2)
     target = torch.tensor([TARGET])

@@ -50,10 +50,12 @@ def hit_rate(model: Any, vectors: torch.Tensor) -> float:
     [
         {"loss": "full_softmax"},
         {"loss": "sampled_softmax", "negatives": 8},
+        {"loss": "gbce", "negatives": 24, "dropout": 0.0},
+        {"loss": "bpr", "negatives": 8},
         {"mode": "sharded", "table_learning_rate": 0.1},
         {"mode": "sharded", "table_learning_rate": 0.1, "sharding": "table_wise"},
     ],
-    ids=["full", "sampled", "row-wise", "table-wise"],
+    ids=["full", "sampled", "gbce", "bpr", "row-wise", "table-wise"],
 )
 def test_it_learns_a_cycle_by_heart(tmp_path: Path, group: Group, given: dict[str, Any]) -> None:
     engine = make(group, epochs=40, patience=40, **given)
