@@ -19,7 +19,10 @@ from typer.core import TyperGroup
 from recsys.errors import SegueError
 
 # The order of the work, which is the order of `segue --help`.
-ORDER = ("demo", "doctor", "import", "features", "store", "report", "train", "evaluate", "promote", "serve", "ask")
+ORDER = (
+    "demo", "doctor", "simulate", "import", "features", "store", "report", "train", "evaluate", "promote", "serve",
+    "ask",
+)  # fmt: skip
 
 
 class LazyGroup(TyperGroup):

@@ -53,7 +53,7 @@ def demo(
     if data is None:
         source = "simulated"
         console.print("Data: the [bold]simulated world[/] (set SEGUE_DATA to a folder with yes-radio/ for real data).")
-        steps.run("import", "import", "simulated")
+        steps.run("simulate", "simulate")
     else:
         source = "yes"
         console.print(f"Data: [bold]{data}[/]")

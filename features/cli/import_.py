@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from features.cli.imported import rows_bar, summary
 from recsys.errors import InputError
 from recsys.workspace import Workspace
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-
-    from features.importers.run import Imported
 
 
 def import_(
@@ -41,7 +40,6 @@ def import_(
     [bold]Example:[/] segue import yes data/yes-radio
     """
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from features.importers.base import ImportSettings, Request
     from features.importers.formats import FORMATS
@@ -60,26 +58,13 @@ def import_(
         raise InputError(f"--map: {form} has a layout of its own and takes no mapping")
     importer = known.open(Request(path or Path(), source, _mapping(columns or [])))
     settings = ImportSettings.load(max_quarantined_share=max_quarantined_share)
-    columns_shown = (
-        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,} rows"), TimeElapsedColumn(),
-    )  # fmt: skip
-    with Progress(*columns_shown, transient=True) as progress:
-        task = progress.add_task(f"import {importer.source}", total=None)
-        imported = run(
-            Workspace(),
-            form,
-            importer,
-            settings,
-            simulated=known.simulated,
-            unit=known.unit,
-            after=known.after,
-            progress=lambda rows: progress.update(task, completed=rows),
-        )
+    with rows_bar(f"import {importer.source}") as show:
+        imported = run(Workspace(), form, importer, settings, unit=known.unit, after=known.after, progress=show)
     if imported.already:
         Console().print(f"{imported.folder.name}: already imported, nothing to add")
     else:
         Console().print(f"[bold]{imported.folder.name}[/]: {imported.rows:,} rows read", highlight=False)
-        Console().print(_summary(imported))
+        Console().print(summary(imported))
 
 
 def _mapping(columns: list[str]) -> dict[str, str]:
@@ -98,24 +83,4 @@ def _formats() -> RenderableType:
     table = Table("format", "holds", "PATH is")
     for name, row in FORMATS.items():
         table.add_row(name, escape(row.holds), row.expects)
-    return table
-
-
-def _summary(imported: Imported) -> RenderableType:
-    """Rows by table, tracks by how they were joined, quarantined rows by reason."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table("", "rows", "")
-    table.columns[1].justify = "right"
-    for name, rows in sorted(imported.counts.items()):
-        table.add_row(name, f"{rows:,}", "")
-    table.add_section()
-    for method, tracks in sorted(imported.joined.items()):
-        table.add_row("tracks new" if method == "new" else f"tracks joined by {method}", f"{tracks:,}", "")
-    table.add_section()
-    for r in imported.reasons:
-        table.add_row(f"quarantined: {escape(r.reason)}", f"{r.rows:,}", escape(f"first at {r.file}:{r.line}"))
-    if not imported.reasons:
-        table.add_row("quarantined", "0", "")
     return table

@@ -16,12 +16,12 @@ from features.importers.lastfm_1k import LastFm1K
 from features.importers.million_song import MillionSong
 from features.importers.mpd import Mpd
 from features.importers.msd_taste_profile import MsdTasteProfile
+from features.importers.mssd import Mssd
 from features.importers.mtg_jamendo import MtgJamendo
 from features.importers.music4all import Music4All
 from features.importers.musixmatch import MusiXmatch
 from features.importers.recbole import RecBole
 from features.importers.s3rec import S3Rec
-from features.importers.simulated import Simulated
 from features.importers.spotify_archive import SpotifyArchive
 from features.importers.spotify_hit_predictor import SpotifyHitPredictor
 from features.importers.spotify_songs import SpotifySongs
@@ -47,8 +47,6 @@ class Format:
     """What a person calls one of its sequences; None: a playlist where it holds playlists, else a session."""
     after: str | None = None
     """The format that describes the tracks which this one only names, and so has to be imported first."""
-    simulated: bool = False
-    """Made by a program: tests code and scale, and is never evidence of quality."""
 
 
 _OWN_LAYOUT = "a file, or a folder of them: .csv, .tsv, .jsonl, .ndjson, .parquet"
@@ -158,13 +156,21 @@ FORMATS: dict[str, Format] = {
         KkBox.open,
         unit="listener",
     ),
+    "mssd": Format(
+        "160 million Spotify sessions with skips, and what their tracks sound like",
+        "a folder with log_*.csv (training_set), if any tf_*.csv (track_features)",
+        Mssd.open,
+    ),
+    "mssd-challenge": Format(
+        "its challenge set: sessions up to their middle",
+        "a folder with log_prehistory_*.csv, log_input_*.csv (test_set), if any tf_*.csv",
+        Mssd.open_challenge,
+        unit="session",
+    ),
     "yambda": Format(
         "ten months of Yandex Music: listens, likes, dislikes, audio embeddings",
         "flat/50m (or 500m, 5b) with listens.parquet, likes.parquet, .., embeddings.parquet two folders above",
         Yambda.open,
-    ),
-    "simulated": Format(
-        "a small simulated world, sized by [simulation] in segue.toml", "", Simulated.open, simulated=True
     ),
     "events": Format("your own listening events", _OWN_LAYOUT, partial(Generic.open, "events"), mapped=True),
     "tracks": Format("your own catalogue", _OWN_LAYOUT, partial(Generic.open, "tracks"), mapped=True),

@@ -1,6 +1,6 @@
 """The simulated world as a source: no files, its settings are `[simulation]` of segue.toml (recsys.simulation.world).
 
-One source holds both playlists and listening events, as a streaming service does.
+One source holds playlists, listening events and content, as a streaming service does.
 """
 
 from __future__ import annotations
@@ -8,28 +8,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import polars as pl
 
-from features.importers.base import Batch, Request
-from recsys.simulation.world import WorldSettings, simulate
+from features.importers.base import Batch
+from recsys.simulation.settings import WorldSettings
+from recsys.simulation.world import World
 
 _OWN_IDS = ("event_id", "user_id", "session_id", "playlist_id")
 
 
 @dataclass(frozen=True)
 class Simulated:
-    """Format `simulated`. Equal settings give an equal import."""
+    """What `segue simulate` imports. Equal settings give an equal import."""
 
     source: str
     settings: WorldSettings
     files: tuple[Path, ...] = ()
-    version: ClassVar[int] = 1
-
-    @classmethod
-    def open(cls, request: Request) -> Self:
-        return cls(request.source or "simulated", WorldSettings.load())
+    version: ClassVar[int] = 2
 
     @property
     def namespace(self) -> str:
@@ -40,7 +37,8 @@ class Simulated:
         return self.settings.model_dump(mode="json")
 
     def batches(self) -> Iterator[Batch]:
-        for table, rows in simulate(self.settings).tables():
+        """Raises InputError where the settings give no world."""
+        for table, rows in World.draw(self.settings).tables():
             named = [
                 pl.concat_str(pl.lit(f"{self.source}:"), column).alias(column)
                 for column in _OWN_IDS

@@ -136,5 +136,4 @@ def _planned(
     away *= hurry[of]
     free = np.maximum(window - busy_sum - away_sum * hurry, 0.0)
     passed = np.cumsum(busy + away) - busy
-    passed -= np.where(start < len(passed), passed[np.minimum(start, len(passed) - 1)], 0.0)[of]
-    return listeners.arrival[listener] * _DAY_S + (rng.random(n) * free)[of] + passed
+    return listeners.arrival[listener] * _DAY_S + (rng.random(n) * free)[of] + passed - passed[start[of]]

@@ -10,15 +10,17 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from recsys.simulation.world import WorldSettings, simulate
+from recsys.simulation.settings import WorldSettings
+from recsys.simulation.world import World
 
 pytestmark = pytest.mark.timeout(900)
 
 
 def slices(folder: Path, playlists: int) -> Path:
     """The simulated world's playlists as two slices."""
-    world = simulate(WorldSettings(playlists=playlists, tracks=300, artists=60, listeners=0))
-    tracks = world.tracks.select(
+    settings = WorldSettings(playlists=playlists, tracks=300, artists=60, listeners=1, events=0)
+    world = dict(World.draw(settings).tables())  # Each table of so small a world is one block.
+    tracks = world["tracks"].select(
         "track_id",
         track_uri="spotify:track:" + pl.col("track_id"),
         track_name="title",
@@ -28,11 +30,11 @@ def slices(folder: Path, playlists: int) -> Path:
         album_name=pl.lit("An Album"),
         duration_ms=pl.lit(200_000),
     )
-    entries = world.playlist_tracks.join(tracks, on="track_id").sort("playlist_id", "position")
+    entries = world["playlist_tracks"].join(tracks, on="track_id").sort("playlist_id", "position")
     lists = entries.group_by("playlist_id", maintain_order=True).agg(
         tracks=pl.struct(pl.col("position").alias("pos"), pl.exclude("playlist_id", "position", "track_id", "added_at"))
     )
-    rows = lists.join(world.playlists.select("playlist_id", "name"), on="playlist_id", maintain_order="left")
+    rows = lists.join(world["playlists"].select("playlist_id", "name"), on="playlist_id", maintain_order="left")
     published = rows.select("name", "tracks", collaborative=pl.lit("false"), pid=pl.row_index()).with_columns(
         modified_at=pl.lit(1_493_424_000),
         num_followers=pl.lit(1),

@@ -59,7 +59,6 @@ def test_the_list_names_every_format() -> None:
 
     output = CliRunner().invoke(app, ["import", "--list"], env={"COLUMNS": "200"}).output
     assert all(name in output for name in FORMATS)
-    assert "[simulation]" in output
 
 
 def test_bad_input_is_one_line(
