@@ -100,7 +100,7 @@ class MillionSong:
 
     def _lastfm(self, path: Path, pairs: pl.DataFrame) -> Iterator[Batch]:
         songs = pairs.rename({"track_id": "subject_id"})
-        for raw in read_sqlite(path, _TAGS, ["track", "tag", "weight"]):
+        for raw in read_sqlite(path, _TAGS, ["track", "tag", "weight"], batch_rows=200_000):
             rows = raw.join(songs, on="track", how="left", maintain_order="left")
             yield self._tagged(flagged(rows, {"the track is not in the set": pl.col("subject_id").is_null()}), "track")
 

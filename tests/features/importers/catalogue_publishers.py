@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from publishers import Publisher
-
-
-def _lines(*lines: str, end: str = "\n") -> bytes:
-    return "".join(line + end for line in lines).encode()
+from publishers import Publisher, text
 
 
 def _fma_header() -> list[tuple[str, str]]:
@@ -31,7 +27,7 @@ def _fma_tracks(*rows: dict[str, str]) -> bytes:
     names = ["track_id", *(f"{group}.{name}" for group, name in header)]
     quoted = ('"' + row.get(name, "").replace('"', '""') + '"' for row in rows for name in names)
     values = [",".join(line) for line in zip(*[quoted] * len(names), strict=True)]
-    return _lines(*top, "track_id" + "," * len(header), *values)
+    return text(*top, "track_id" + "," * len(header), *values)
 
 
 SOUND = "acousticness,danceability,energy,instrumentalness,liveness,speechiness,tempo,valence"
@@ -48,7 +44,7 @@ def _fma_echonest(*rows: str) -> bytes:
     }
     kinds = [kind for kind, names in groups.items() for _ in names.split(",")]
     rest = "," * (len(kinds) - 8)
-    return _lines(
+    return text(
         ",echonest" * len(kinds),
         "," + ",".join(kinds),
         "," + ",".join(groups.values()),
@@ -57,7 +53,7 @@ def _fma_echonest(*rows: str) -> bytes:
     )
 
 
-UNIQUE_TRACKS = _lines(
+UNIQUE_TRACKS = text(
     "TRMMMYQ128F932D901<SEP>SOQMMHC12AB0180CB8<SEP>Faster Pussy cat<SEP>Silent Night",
     "TRMMMKD128F425225D<SEP>SOVFVAK12A8C1350D9<SEP>Karkkiautomaatti<SEP>Tanssi vaan",
     'TRMMMRX128F93187D9<SEP>SOGTUKN12AB017F4F1<SEP>Hudson Mohawke<SEP>No "One" Could Ever',
@@ -85,7 +81,7 @@ CATALOGUE = [
     Publisher(
         "mtg-jamendo",
         {
-            "autotagging.tsv": _lines(
+            "autotagging.tsv": text(
                 "TRACK_ID\tARTIST_ID\tALBUM_ID\tPATH\tDURATION\tTAGS",
                 "track_0000214\tartist_000014\talbum_000031\t14/214.mp3\t124.6\tgenre---punkrock",
                 "track_1418979\tartist_496314\talbum_165568\t79/1418979.mp3\t426.3\tgenre---dance\tmood/theme---movie",
@@ -94,7 +90,7 @@ CATALOGUE = [
                 "track_1418982\tartist_496314\talbum_165568\t81/1418982.mp3\t1.5",
                 end="\r\n",
             ),
-            "raw.meta.tsv": _lines(
+            "raw.meta.tsv": text(
                 "TRACK_ID\tARTIST_ID\tALBUM_ID\tTRACK_NAME\tARTIST_NAME\tALBUM_NAME\tRELEASEDATE\tURL",
                 'track_0000214\tartist_000014\talbum_000031\tBlue "moon\tThe Band\tFirst\t2004-12-28\thttp://x/track/214',
                 "track_1418979\tartist_496314\talbum_165568\tRise\t\tAnn\tSecond\t2017-03-11\thttp://x/track/1418979",
@@ -138,7 +134,7 @@ CATALOGUE = [
                 {"track_id": "x", "artist.name": "A", "track.title": "B"},
                 {"track_id": "2", "artist.name": "AWOL", "track.title": "Food", "track.genres_all": "[21]"},
             ),
-            "genres.csv": _lines(
+            "genres.csv": text(
                 "genre_id,#tracks,parent,title,top_level",
                 "10,13845,0,Pop,10",
                 "12,32923,0,Rock,12",
@@ -159,21 +155,21 @@ CATALOGUE = [
     Publisher(
         "music4all",
         {
-            "id_information.csv": _lines(
+            "id_information.csv": text(
                 "id\tartist\tsong\talbum_name",
                 "0009fFIM1eYThaPg\tCheryl\tRain on Me\t3 Words",
                 '0010xmHR6UICBOYT\tOliver Koletzki\t"Underwater ""Love"""\tGreat Wall',
                 "002Jyd0vN4HyCpqL\t\tNobody\tNothing",
             ),
-            "id_metadata.csv": _lines(
+            "id_metadata.csv": text(
                 "id\tspotify_id\tpopularity\trelease\tdanceability\tenergy\tkey\tmode\tvalence\ttempo\tduration_ms",
                 "0009fFIM1eYThaPg\t0eFHYz8NmK75zSplL5qlfM\t34.0\t2009\t0.635\t0.746\t6.0\t1.0\t0.548\t110.973\t229947",
                 "0010xmHR6UICBOYT\t0eFHYz8NmK75zSplL5qlfM\t31.0\t2009\t0.7\t0.5\t6.0\t1.0\tnan\t120.0\t219000",
             ),
-            "id_genres.csv": _lines("id\tgenres", "0009fFIM1eYThaPg\tpop,electronic", "0010xmHR6UICBOYT\ttechno"),
-            "id_tags.csv": _lines("id\ttags", "0009fFIM1eYThaPg\tpop,british , pop"),
-            "id_lang.csv": _lines("id\tlang", "0009fFIM1eYThaPg\ten", "0010xmHR6UICBOYT\tINTRUMENTAL"),
-            "listening_history.csv": _lines(
+            "id_genres.csv": text("id\tgenres", "0009fFIM1eYThaPg\tpop,electronic", "0010xmHR6UICBOYT\ttechno"),
+            "id_tags.csv": text("id\ttags", "0009fFIM1eYThaPg\tpop,british , pop"),
+            "id_lang.csv": text("id\tlang", "0009fFIM1eYThaPg\ten", "0010xmHR6UICBOYT\tINTRUMENTAL"),
+            "listening_history.csv": text(
                 "user\tsong\ttimestamp",
                 "user_007XIjOr\t0009fFIM1eYThaPg\t2019-02-20 12:28",
                 "user_007XIjOr\t0010xmHR6UICBOYT\t2019-02-20 12:32",
@@ -194,14 +190,14 @@ CATALOGUE = [
     Publisher(
         "recbole",
         {
-            "toy.inter": _lines(
+            "toy.inter": text(
                 "user_id:token\titem_id:token\trating:float\ttimestamp:float",
                 "196\t242\t3\t881250949",
                 "196\t302\t3\t881250950.0",
                 "186\t999\t1\t8.91717742E8",
                 "186\t302\t1\tnever",
             ),
-            "toy.item": _lines(
+            "toy.item": text(
                 "item_id:token\ttitle:token_seq\tartist:token_seq\tgenre:token_seq\tyear:float",
                 "242\tToy Story\tAnn\tAnimation Children's\t1995",
                 "302\tKimi no Na wa.\tBen\tSci-Fi, Slice of Life\t2016",
@@ -219,7 +215,7 @@ AFTER_MILLION_SONG = [
     Publisher(
         "msd-taste-profile",
         {
-            "train_triplets.txt": _lines(
+            "train_triplets.txt": text(
                 "b80344d063b5ccb3212f76538f3d9e43d87dca9e\tSOQMMHC12AB0180CB8\t1",
                 "b80344d063b5ccb3212f76538f3d9e43d87dca9e\tSOVFVAK12A8C1350D9\t12",
                 "b80344d063b5ccb3212f76538f3d9e43d87dca9e\tSOGTUKN12AB017F4F1\t2",
@@ -227,10 +223,10 @@ AFTER_MILLION_SONG = [
                 "85c1f87fea955d09b4bec2e36aee110927aedf9a\tSOQMMHC12AB0180CB8\t0",
                 "85c1f87fea955d09b4bec2e36aee110927aedf9a\tSOQMMHC12AB0180CB8",
             ),
-            "kaggle_visible_evaluation_triplets.txt": _lines(
+            "kaggle_visible_evaluation_triplets.txt": text(
                 "fd50c4007b68a3737fe052d5a4f78ce8aa117f3d\tSOQMMHC12AB0180CB8\t3"
             ),
-            "sid_mismatches.txt": _lines(
+            "sid_mismatches.txt": text(
                 "ERROR: <SOGTUKN12AB017F4F1 TRMMMRX128F93187D9> Hudson Mohawke  -  No One  !=  Karma  -  Ever",
             ),
         },
@@ -246,11 +242,11 @@ AFTER_MILLION_SONG = [
     Publisher(
         "musixmatch",
         {
-            "mxm_dataset_train.txt": _lines(
+            "mxm_dataset_train.txt": text(
                 "# musiXmatch dataset, train", "#", "%i,the,you", "TRMMMYQ128F932D901,6477168,1:10,3:2",
                 "TRMMMKD128F425225D,3708345,2:1,4:2", "TRMMMKD128F425225D,3708345,2:1,",
             ),
-            "mxm_dataset_test.txt": _lines(
+            "mxm_dataset_test.txt": text(
                 "# test", "%i,the,you", "TRAAAAA128F0000001,1,2:5", "TRMMMYQ128F932D901,6477168,1:1",
                 "TRZZZZZ128F932D901,2,1:1",
             ),
