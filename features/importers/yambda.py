@@ -1,6 +1,6 @@
 """Yambda: ten months of Yandex Music, by the listen, with likes and audio embeddings (Ploshkin et al., 2025).
 
-Layout and terms (Apache 2.0; "exclusively for scientific and research purposes"): huggingface.co/datasets/yandex/yambda.
+Layout: huggingface.co/datasets/yandex/yambda; Apache 2.0, and "exclusively for scientific and research purposes".
 Times are seconds since a start that the publisher keeps to itself, to the nearest 5 s; here they count from 1970-01-01.
 So order, pauses and days apart are true, dates and hours of the day are not. Tracks and artists are numbers.
 """
@@ -14,11 +14,14 @@ from typing import Any, ClassVar, Self
 
 import polars as pl
 
-from features.importers.base import Batch, Request
+from features.importers.base import Batch, Request, names_of
 from features.importers.logs import context
 from features.importers.reading import Seen, flagged, good, read_parquet
 from recsys.errors import InputError
 
+EXPECTED = (
+    "a folder with listens.parquet (likes, dislikes, unlikes) or multi_event.parquet: flat/50m, flat/500m, flat/5b"
+)
 ACTIONS = {"listens": "listen", "likes": "like", "dislikes": "dislike", "unlikes": "unlike"}
 """File -> what each of its rows is. `undislikes` take back what no later event tells from never having been said."""
 ALL = "multi_event"
@@ -53,8 +56,8 @@ class Yambda:
         places = (folder, folder.parent, folder.parent.parent)
         shared = {}
         for name in ("embeddings", "artist_item_mapping", "album_item_mapping"):
-            if file := next((f for place in places if (f := place / f"{name}.parquet").is_file()), None):
-                shared[name] = file
+            if found := [f for place in places if (f := place / f"{name}.parquet").is_file()]:
+                shared[name] = found[0]
         return cls(events, shared, request.source or "yambda")
 
     @property
@@ -63,12 +66,14 @@ class Yambda:
 
     def batches(self) -> Iterator[Batch]:
         catalogue = _Catalogue.read(self.shared)
+        names = dict(zip(self.files, names_of(self.files), strict=True))
         for name, file in self.events.items():
             more = PLAYED if name in ("listens", ALL) else []
             kind = ["event_type"] if name == ALL else []
             for raw in read_parquet(file, [*COLUMNS, *more, *kind], batch_rows=200_000):
                 absent = [pl.lit(None, pl.UInt16).alias(column) for column in PLAYED if not more]
                 said = pl.col("event_type").cast(pl.String) if kind else pl.lit(ACTIONS.get(name))
+                raw = raw.with_columns(_file=pl.lit(names[file]))
                 rows = _events(raw.with_columns(absent).with_columns(event_type=said))
                 yield Batch("tracks", catalogue.new(good(rows)), read=0)
                 yield Batch("events", rows, read=len(raw))
@@ -89,18 +94,15 @@ class Yambda:
 
 
 def _folder(path: Path) -> Path:
-    """The one with the events: ``path``, or the only one under its `flat/`."""
-    wanted = (
-        "a folder with listens.parquet (likes, dislikes, unlikes) or multi_event.parquet: flat/50m, flat/500m, flat/5b"
-    )
+    """The one with the events: ``path``, or the only one below it that is not of the publisher's `sequential` form."""
     if not path.is_dir():
-        raise InputError(f"{path}: no such folder; yambda expects {wanted}")
-    found = sorted({f.parent for name in ("listens", ALL) for f in path.glob(f"**/{name}.parquet")})
-    found = [folder for folder in found if "sequential" not in folder.parts] or found
-    if len(found) == 1:
-        return found[0]
-    there = f"; say which of {', '.join(str(f.relative_to(path)) for f in found)}" if found else ""
-    raise InputError(f"{path}: yambda expects {wanted}{there}")
+        raise InputError(f"{path}: no such folder; yambda expects {EXPECTED}")
+    found = sorted({f.parent.relative_to(path) for name in ("listens", ALL) for f in path.glob(f"**/{name}.parquet")})
+    flat = [folder for folder in found if "sequential" not in folder.parts]
+    if len(flat) == 1:
+        return path / flat[0]
+    there = f"; say which of {', '.join(map(str, flat))}" if flat else ""
+    raise InputError(f"{path}: yambda expects {EXPECTED}{there}")
 
 
 def _events(raw: pl.DataFrame) -> pl.DataFrame:

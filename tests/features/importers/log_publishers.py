@@ -27,6 +27,30 @@ LISTENS = [
     (20, 1_000_005, 8, 1, None, None),
 ]
 EMBEDDING = {"item_id": pl.UInt32, "embed": pl.List(pl.Float32), "normalized_embed": pl.List(pl.Float32)}
+PLAY_HEADER = (
+    "session_id,session_position,session_length,track_id_clean,skip_1,skip_2,skip_3,not_skipped,context_switch,"
+    "no_pause_before_play,short_pause_before_play,long_pause_before_play,hist_user_behavior_n_seekfwd,"
+    "hist_user_behavior_n_seekback,hist_user_behavior_is_shuffle,hour_of_day,date,premium,context_type,"
+    "hist_user_behavior_reason_start,hist_user_behavior_reason_end"
+)
+PLAY = "0_00006f66,{n},{of},{track},{levels},0,0,0,0,0,0,true,16,{date},true,editorial_playlist,trackdone,fwdbtn"
+SOUND_HEADER = (
+    "track_id,duration,release_year,us_popularity_estimate,acousticness,beat_strength,bounciness,danceability,"
+    "dyn_range_mean,energy,flatness,instrumentalness,key,liveness,loudness,mechanism,mode,organism,speechiness,tempo,"
+    "time_signature,valence,acoustic_vector_0,acoustic_vector_1,acoustic_vector_2,acoustic_vector_3,acoustic_vector_4,"
+    "acoustic_vector_5,acoustic_vector_6,acoustic_vector_7"
+)
+SOUND = (
+    "{track},180.06666564941406,1950,99.97541362,0.458,0.519,0.504,0.399,7.511,0.817,0.903,5.84e-05,1,0.133,-5.298,0.0,"
+    "{mode},0.55,0.08,166.7,4,0.93,-0.81,0.07,0.25,-0.28,0.14,-0.18,0.22,{last}"
+)
+SOUNDS = text(
+    SOUND_HEADER,
+    SOUND.format(track="t_a", mode="major", last="0.32"),
+    SOUND.format(track="t_b", mode="minor", last="nan"),
+    SOUND.format(track="t_a", mode="major", last="0.32"),
+    "t_c,1.0",
+)
 LOG_PUBLISHERS = [
     Publisher(
         "lastfm-1k",
@@ -114,5 +138,55 @@ LOG_PUBLISHERS = [
         reasons={"a listen without played_ratio_pct": 1, "no vector of finite numbers": 2},
         lines={"a listen without played_ratio_pct": 5},
         changed=parquet(LISTEN, *LISTENS, compression="uncompressed"),
+    ),
+    Publisher(
+        "mssd",
+        {
+            "track_features/tf_000000000000.csv": SOUNDS,
+            "training_set/log_0_20180715_000000000000.csv": text(
+                PLAY_HEADER,
+                PLAY.format(n=1, of=20, track="t_a", levels="false,false,false,true", date="2018-07-15"),
+                PLAY.format(n=2, of=20, track="t_c", levels="true,true,true,false", date="2018-07-15"),
+                PLAY.format(n=3, of=20, track="t_b", levels="false,false,true,false", date="2018-07-15"),
+                PLAY.format(n=4, of=20, track="t_b", levels="false,true,true,false", date="2018-07-15"),
+                PLAY.format(n=5, of=20, track="t_b", levels=",,,", date="2018-07-15"),
+                PLAY.format(n=6, of=20, track="t_b", levels="false,true,true,false", date="2018-07-32"),
+                PLAY.format(n="x", of=20, track="t_b", levels="false,true,true,false", date="2018-07-15"),
+                PLAY.format(n=8, of=20, track="", levels="false,true,true,false", date="2018-07-15"),
+                "0_00006f66,9,20,t_d",
+            ),
+        },
+        rows=4 + 9,
+        counts={"tracks": 3, "track_aliases": 3, "audio_features": 2 * 26 - 1, "events": 4},
+        reasons={
+            "an earlier row has this track": 1,
+            "value is not finite": 1,
+            "2 fields, not 30": 1,
+            "no skip levels": 1,
+            "malformed date": 1,
+            "position is no int64": 1,
+            "no track_id": 1,
+            "4 fields, not 21": 1,
+        },
+        lines={"an earlier row has this track": 4, "malformed date": 7},
+    ),
+    Publisher(
+        "mssd-challenge",
+        {
+            "log_prehistory_20180715_000000000000.csv": text(
+                PLAY_HEADER,
+                PLAY.format(n=1, of=3, track="t_a", levels="false,false,false,true", date="2018-07-15"),
+            ),
+            "log_input_20180715_000000000000.csv": text(
+                "session_id,session_position,session_length,track_id_clean",
+                "0_00006f66,2,3,t_b",
+                "0_00006f66,3,3,t_a",
+                "0_00006f66,x,3,t_a",
+            ),
+        },
+        rows=4,
+        counts={"tracks": 2, "track_aliases": 2, "events": 1, "playlists": 1, "playlist_tracks": 2},
+        reasons={"position is no int64": 1},
+        lines={"position is no int64": 4},
     ),
 ]
