@@ -13,11 +13,13 @@ from features.cli.report import report
 from features.importers.base import ImportSettings, Request
 from features.importers.formats import FORMATS
 from features.importers.run import run
+from features.importers.simulated import Simulated
 from features.reports import measures, world
 from features.reports.measures import Law, Sample, Source
 from recsys.errors import InputError, MissingError
 from recsys.files import read_json
 from recsys.simulation import laws
+from recsys.simulation.settings import WorldSettings
 from recsys.workspace import Workspace
 
 PROGRAMME = "radio programme"
@@ -212,3 +214,16 @@ def test_the_constants_are_what_the_real_sets_give(real_data: Path, tmp_path: Pa
             fitted = found.samples[quantity.name][quantity.taught_by].law
             assert fitted is not None
             assert world.parameters(fitted) == pytest.approx(world.parameters(quantity.law), rel=0.01)
+
+
+def test_a_simulated_world_keeps_to_its_laws(space: Workspace) -> None:
+    """Not exactly: one listener in ten is cold, a session ends with a listener's plays, small catalogues run out."""
+    settings = WorldSettings(events=60_000, listeners=400, tracks=5_000, playlists=400)
+    run(space, "simulated", Simulated("simulated", settings), simulated=True)
+    found = world.compare(space)
+    allowed = {"session length": 0.03, "pause between tracks": 0.02, "track length": 0.05, "playlist length": 0.2}
+    for quantity in world.QUANTITIES:
+        if quantity.law is not None:
+            sample = found.samples[quantity.name]["simulated"]
+            off = np.abs(sample.cdf - world.cdf(quantity.law, sample.x)).max()
+            assert off < allowed.get(quantity.name, 0.12), f"{quantity.name} is {off:.3f} from its law"
