@@ -32,6 +32,14 @@ TITLES = Titles(THEMES)
 
 _STREAM = 11
 _SEEDS = 8
+_ENOUGH = 40
+"""Tracks that an artist needs for a playlist of their own; more make no difference."""
+_SCARCE = 20_000
+"""Tracks of a catalogue that is large enough for playlists to find what they want."""
+_AGAIN = 0.1
+"""Share of the candidates that are by the artist of the one before."""
+_ONE_EACH = 0.05
+"""Share of the playlists that take one track of an artist only."""
 _STRAYS = 0.02
 """Share of the candidates off the title that get through all the same."""
 _ENDINGS = np.array(["", " vol. 2", " mix", " :)"], dtype=object)
@@ -61,7 +69,8 @@ class Plans:
         seeds = music.sample(rng, n * _SEEDS)
         row = np.repeat(np.arange(n), _SEEDS)
         fit = _feel(music, seeds, title[row]) - 100.0 * (music.release_day[seeds] > modified[row])
-        fit += 10 * TITLES.names("artist")[title[row]] * np.log(np.diff(music.artist_offsets)[music.artist[seeds]])
+        output = np.minimum(np.diff(music.artist_offsets)[music.artist[seeds]], _ENOUGH)
+        fit += 10 * TITLES.names("artist")[title[row]] * np.log(output)
         best = np.argmax(fit.reshape(n, _SEEDS), axis=1)
         return cls(title, seeds[np.arange(n) * _SEEDS + best], PLAYLIST_LENGTH.sample(rng, n), modified)
 
@@ -100,7 +109,8 @@ def _members(rng: np.random.Generator, music: Music, plans: Plans, by_release: I
     fit = _feel(music, track, plans.title[row]) + luck
     near = np.einsum("nd,nd->n", music.latent[track], music.latent[plans.seed[row]])
     fit += np.where(plans.names("like"), 10, 2)[row] * near
-    able = _belongs(music, plans, row, track) | (rng.random(len(row)) < _STRAYS)
+    stray = (rng.random(len(row)) < _STRAYS) & ~plans.names("artist")[row]
+    able = _belongs(music, plans, row, track) | stray
     able &= music.release_day[track] <= plans.modified[row]
     flow = np.flatnonzero(able)
     row, track, fit = row[flow], track[flow], fit[flow]
@@ -108,8 +118,9 @@ def _members(rng: np.random.Generator, music: Music, plans: Plans, by_release: I
     # The best first; then of the same music one version, of an artist a few tracks, and no more than wanted.
     best = np.lexsort((-fit, row))
     best = best[_nth(row[best], music.version_of[track[best]]) == 0]
-    cap = 1 + rng.integers(0, MOST_OF_AN_ARTIST, len(plans.title))
-    cap = np.where(plans.names("artist"), len(music), cap)
+    cap = rng.integers(2, MOST_OF_AN_ARTIST + 1, len(plans.title))
+    cap[rng.random(len(cap)) < _ONE_EACH] = 1
+    cap[plans.names("artist")] = len(music)
     best = best[_nth(row[best], music.artist[track[best]]) < cap[row[best]]]
     best = best[_places(row[best]) < plans.length[row[best]]]
     best.sort()
@@ -123,9 +134,10 @@ def _candidates(
     """(total,) playlist, track and luck of the candidates: each that is drawn, and behind it one that likes to follow
     it and shares its luck. The first of a playlist is its seed."""
     n = len(plans.title)
-    # Twice as many where the title is strict, so that enough are left.
+    # More where the title is strict, and where a small catalogue gives many tracks twice, so that enough are left.
     strict = plans.names("decade") | plans.names("like") | plans.names("artist")
-    drawn = np.where(strict, 3, 2) * plans.length + 5
+    spare = 1.5 + np.sqrt(_SCARCE / len(music)) + 2 * strict
+    drawn = np.ceil(spare * plans.length).astype(np.int64) + 5
     row = np.repeat(np.arange(n), drawn)
     place = _places(row)
 
@@ -147,6 +159,8 @@ def _candidates(
     new = low + np.floor(rng.random(len(fresh)) * (high - low)).astype(np.int64)
     track[fresh] = by_release[np.minimum(new, len(music) - 1)]
 
+    again = np.flatnonzero((place > 0) & (rng.random(len(row)) < _AGAIN))
+    track[again] = music.sample_artist(rng, music.artist[track[again - 1]])
     track[place == 0] = plans.seed
     after = music.successors[track, rng.choice(len(SUCCESSORS), len(row), p=SUCCESSORS)]
     return np.repeat(row, 2), np.column_stack([track, after]).ravel(), np.repeat(rng.normal(size=len(row)), 2)

@@ -140,7 +140,7 @@ def test_artists_are_spread_but_where_the_title_names_one(made_of: Made) -> None
     spread = playlist.agg(most, spread=pl.col("artist").n_unique() / pl.len())
     assert spread["count"].max() <= MOST_OF_AN_ARTIST
     assert 0.5 < spread["spread"].median() < 0.85
-    assert made_of(by_artist).group_by("playlist_id").agg(most / pl.len())["count"].min() > 0.5
+    assert (made_of(by_artist).group_by("playlist_id").agg(pl.col("artist").n_unique())["artist"] == 1).all()
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_titles_name_what_is_in_them(entries: pl.DataFrame, pattern: str, column
     right = named.group_by("playlist_id").agg(share=(pl.col("named") == pl.col(column)).mean())["share"]
     assert right.mean() > 0.9
     assert right.min() > 0.6
-    assert right.min() < 1
+    assert (right.min() < 1) == (column != "artist_name")
 
 
 def test_decades_and_new_releases_are_what_they_say(entries: pl.DataFrame) -> None:
