@@ -13,6 +13,7 @@ from features.importers.generic import Generic
 from features.importers.hetrec import HetRec
 from features.importers.kkbox import KkBox
 from features.importers.lastfm_1k import LastFm1K
+from features.importers.listenbrainz import ListenBrainz
 from features.importers.million_song import MillionSong
 from features.importers.mpd import Mpd
 from features.importers.msd_taste_profile import MsdTasteProfile
@@ -149,6 +150,11 @@ FORMATS: dict[str, Format] = {
         "the listening of 992 Last.fm users, 2005 to 2009, by the second",
         "a folder with userid-timestamp-artid-artname-traid-traname.tsv",
         LastFm1K.open,
+    ),
+    "listenbrainz": Format(
+        "what ListenBrainz users listened to, by the second; full and incremental dumps",
+        "listenbrainz-listens-dump-*.tar.zst, or what it holds: listens/2021/3.listens, ..",
+        ListenBrainz.open,
     ),
     "kkbox": Format(
         "7.4 million first listens of KKBOX, in order, and who came back to the song",

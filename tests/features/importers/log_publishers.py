@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from io import BytesIO
 from typing import Any
 
@@ -51,6 +52,19 @@ SOUNDS = text(
     SOUND.format(track="t_a", mode="major", last="0.32"),
     "t_c,1.0",
 )
+MBID = "5e3a3b1e-6f60-4a1f-8d8a-6d6f4a5d3f2b"
+
+
+def listen(user: int, time: int | str, artist: str | None, title: Any, **info: Any) -> str:
+    """A line as `Listen.to_json` of listenbrainz-server writes it."""
+    mapping = {"mbid_mapping": {"recording_mbid": m, "artist_mbids": []}} if (m := info.pop("mapped", None)) else {}
+    names = {"artist_name": artist, "track_name": title, "release_name": "Arrival"}
+    track = {**names, "additional_info": {"recording_msid": "8f3c", "tracknumber": 4, **info}, **mapping}
+    return json.dumps(
+        {"user_id": user, "user_name": "ann", "timestamp": time, "track_metadata": track, "recording_msid": "8f3c"}
+    )
+
+
 LOG_PUBLISHERS = [
     Publisher(
         "lastfm-1k",
@@ -188,5 +202,28 @@ LOG_PUBLISHERS = [
         counts={"tracks": 2, "track_aliases": 2, "events": 1, "playlists": 1, "playlist_tracks": 2},
         reasons={"position is no int64": 1},
         lines={"position is no int64": 4},
+    ),
+    Publisher(
+        "listenbrainz",
+        {
+            "2005/12.listens": text(
+                listen(1, 1134000000, "ABBA", "Waterloo", mapped=MBID, isrc="SEAYD7401020", duration_ms=164000),
+                listen(1, 1134000300, "ABBA", "Waterloo (live)", recording_mbid=MBID, duration="abc"),
+                listen(2, 1134000400, "Beyoncé", "Halo", duration=261, isrc=["USSM10804756"]),
+                listen(1, 1134000000, "ABBA", "Waterloo", mapped=MBID),
+                listen(0, 1134000500, "Beyoncé", "Halo"),
+            ),
+            "2006/1.listens": text(
+                listen(1, "soon", "ABBA", "Waterloo"),
+                listen(1, 1136100000, "ABBA", ""),
+                listen(1, 1136100000, None, "Waterloo"),
+                '{"user_id": 1, "user_name": "ann", "timestamp": 11361',
+                "[]",
+            ),
+        },
+        rows=10,
+        counts={"tracks": 2, "track_aliases": 2 + 1, "events": 5},
+        reasons={"no time": 1, "no title": 1, "no artist": 1, "no listen, or no JSON object": 2},
+        lines={"no time": 1, "no listen, or no JSON object": 4},
     ),
 ]
