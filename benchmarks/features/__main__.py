@@ -1,0 +1,89 @@
+"""Import and feature jobs on simulated worlds of growing size: seconds, memory, disk, and how they grow.
+
+    python benchmarks/features [--events 1,3,10] [--listener-events 10] [--quick] [--catalogue] [--out results.json]
+
+Every command is a process of its own in a scratch workspace, measured from outside. Worlds keep one shape: a listener
+for 10 events and a track for 100, so that they lie on the way to 1 billion events, 100 million listeners and 10 million
+tracks. Prints its tables; progress goes to stderr. `project.py` makes the tables anew from the JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from project import grids
+from results import Machine, Results, Run, Step
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from walk import Walk, World
+
+from recsys.files import write_bytes
+
+MILLION = 1_000_000
+QUICK = [0.01, 0.03, 0.1]
+START_EVENTS = 1_000
+"""The world of which only the fixed costs are left."""
+CATALOGUE = World(events=1_000, listeners=100, tracks=MILLION, playlists=100_000)
+COMMANDS = 7
+"""That a size shows as its steps."""
+PROFILED = 4
+WIDTH = 140
+"""Of the tables, where the terminal is narrower."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python benchmarks/features", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--events", default="1,3,10", metavar="MILLIONS", help="sizes, in millions of events")
+    parser.add_argument("--listener-events", type=float, default=10, metavar="N", help="events a listener, on average")
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK} million events instead")
+    parser.add_argument("--no-executors", action="store_true", help="leave out the comparison on two executors")
+    parser.add_argument("--catalogue", action="store_true", help="also make 100,000 playlists and 1 million tracks")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the results as JSON")
+    parser.add_argument("--scratch", type=Path, metavar="FOLDER", help="for all that is made (some 1 GB a million)")
+    chosen = parser.parse_args()
+    millions = QUICK if chosen.quick else [float(size) for size in chosen.events.split(",")]
+    sizes = sorted(round(size * MILLION) for size in millions)
+    if len(sizes) < 2:
+        parser.error("--events: two sizes or more, or there is no slope")
+    worlds = [World.of(events, chosen.listener_events) for events in (START_EVENTS, *sizes)]
+    results = run(worlds, chosen.scratch, executors=not chosen.no_executors, catalogue=chosen.catalogue)
+    if chosen.out:
+        write_bytes(chosen.out, (results.model_dump_json(indent=1) + "\n").encode())
+    console = Console()
+    console.width = max(console.width, WIDTH)
+    for grid in grids(results):
+        console.print(grid.table(), "")
+
+
+def run(worlds: list[World], scratch: Path | None, *, executors: bool, catalogue: bool) -> Results:
+    """The first world is the one of the fixed costs; the second, the smallest, is profiled and made on executors."""
+    machine = Machine.here()
+    runs: list[Run] = []
+    inside, compared, made = dict[str, dict[str, float]](), None, list[Step]()
+    columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("", total=COMMANDS * len(worlds) + PROFILED + executors + catalogue)
+        for number, world in enumerate(worlds):
+
+            def told(name: str, world: World = world) -> None:
+                progress.update(bar, description=f"{world.events:,} events: {name}")
+                progress.advance(bar)
+
+            with tempfile.TemporaryDirectory(prefix="segue-bench-", dir=scratch) as folder:
+                walk = Walk(Path(folder), told)
+                runs.append(walk.run(world))
+                if number == 1:
+                    inside = walk.inside()
+                    compared = walk.executors() if executors else None
+        if catalogue:
+            with tempfile.TemporaryDirectory(prefix="segue-bench-", dir=scratch) as folder:
+                made = [Walk(Path(folder), told).simulate(CATALOGUE)]
+    return Results(machine=machine, start=runs[0], runs=runs[1:], inside=inside, executors=compared, catalogue=made)
+
+
+if __name__ == "__main__":
+    main()
