@@ -29,7 +29,11 @@ INTER = {
     "ts": ("timestamp",),
     "weight": ("rating", "weight", "count"),
 }
-ITEM = {"item_id": ("item_id",), "title": ("title", "name"), "artist_name": ("artist_name", "artist")}
+ITEM = {
+    "item_id": ("item_id",),
+    "title": ("title", "name", "track_name", "movie_title"),
+    "artist_name": ("artist_name", "artist"),
+}
 """Our field -> the fields of the file that it is looked for in, the first found taken."""
 TYPES = ("token", "token_seq", "float", "float_seq")
 
