@@ -11,10 +11,12 @@ import polars as pl
 import pytest
 from catalogue_publishers import AFTER_MILLION_SONG, CATALOGUE
 from publishers import PUBLISHERS, Publisher, import_publisher
+from typer.testing import CliRunner
 
 from features.importers.base import ImportSettings, Request
 from features.importers.formats import FORMATS
 from features.importers.run import Imported, run
+from recsys.cli import app
 from recsys.errors import InputError
 from recsys.workspace import Workspace
 
@@ -34,7 +36,7 @@ def _table(name: str) -> pl.DataFrame:
 
 def _import(form: str, path: Path, **columns: str) -> Imported:
     importer = FORMATS[form].open(Request(path, columns=columns))
-    return run(Workspace(), form, importer, ImportSettings(max_quarantined_share=1.0), after=FORMATS[form].after)
+    return run(Workspace(), form, importer, ImportSettings(max_quarantined_share=1.0))
 
 
 @after_million_song
@@ -55,12 +57,13 @@ def test_rows_that_only_name_tracks_land_on_those_of_million_song(publisher: Pub
 def test_without_million_song_it_is_named_and_nothing_is_left(
     publisher: Publisher, workspace: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError, match="first: segue import million-song"):
-        folder = tmp_path / "raw"
-        folder.mkdir()
-        for name, data in publisher.files.items():
-            (folder / name).write_bytes(data)
-        _import(publisher.form, folder)
+    (tmp_path / "raw").mkdir()
+    for name, data in publisher.files.items():
+        (tmp_path / "raw" / name).write_bytes(data)
+    result = CliRunner().invoke(app, ["import", publisher.form, str(tmp_path / "raw")])
+
+    assert isinstance(result.exception, InputError)
+    assert "first: segue import million-song" in str(result.exception)
     assert not workspace.exists()
     with pytest.raises(InputError, match=r"expects .*\.txt"):
         FORMATS[publisher.form].open(Request(tmp_path))
