@@ -53,7 +53,9 @@ class Fma:
         return cls((*files, sound) if sound.is_file() else files, request.source or "fma")
 
     def batches(self) -> Iterator[Batch]:
-        names = pl.concat(read_delimited(self.files[1], GENRES)).select(genre="genre_id", name="title")
+        genres = [rows.select(GENRES) for rows in read_delimited(self.files[1], GENRES)]
+        names = pl.concat([pl.DataFrame(schema=dict.fromkeys(GENRES, pl.String)), *genres])
+        names = names.select(genre="genre_id", name="title")
         ids = Seen("track_id")
         for raw in _wide(self.files[0], 3, ["track_id", *TRACKS.values()]):
             rows = raw.rename({column: field for field, column in TRACKS.items()}).with_columns(
@@ -70,9 +72,9 @@ class Fma:
             )
             yield Batch("tracks", rows)
             named = good(rows).drop_nulls(["title", "artist_name"])
-            genres = named.with_columns(genre=pl.col("genres").str.extract_all(r"\d+")).explode("genre")
-            genres = genres.join(names, on="genre", how="left", maintain_order="left")
-            yield Batch("tags", track_tags(genres, pl.concat_list("name"), self.source), read=0)
+            tagged = named.with_columns(genre=pl.col("genres").str.extract_all(r"\d+")).explode("genre")
+            tagged = tagged.join(names, on="genre", how="left", maintain_order="left")
+            yield Batch("tags", track_tags(tagged, pl.concat_list("name"), self.source), read=0)
             yield Batch("tags", track_tags(named, _words(pl.col("tags")), self.source), read=0)
         for path in self.files[2:]:
             for rows in _wide(path, 4, ["track_id"]):

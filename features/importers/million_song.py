@@ -65,7 +65,7 @@ class MillionSong:
 
     def batches(self) -> Iterator[Batch]:
         songs = self.files[0]
-        tracks, pairs = Seen("track"), []
+        tracks, pairs = Seen("track"), [pl.DataFrame(schema=dict.fromkeys(["track", "track_id"], pl.String))]
         for raw in _songs(songs):
             rows = flagged(
                 raw,
@@ -91,7 +91,9 @@ class MillionSong:
 
     def _terms(self, path: Path, songs: Path) -> Iterator[Batch]:
         """An artist id may stand with several names (`A`, `A feat. B`): the most frequent one is the artist's."""
-        named = pl.concat(read_sqlite(songs, _ARTISTS, ["artist", "name"])).unique("artist", keep="first")
+        schema = dict.fromkeys(["artist", "name"], pl.String)
+        parts = [rows.select(*schema) for rows in read_sqlite(songs, _ARTISTS, list(schema))]
+        named = pl.concat([pl.DataFrame(schema=schema), *parts]).unique("artist", keep="first")
         names = named.select("artist", subject_id=artist_id(pl.col("name")))
         for raw in read_sqlite(path, _TERMS, ["artist", "tag"]):
             rows = raw.join(names, on="artist", how="left", maintain_order="left").with_columns(weight=pl.lit(1.0))

@@ -68,7 +68,8 @@ class MsdTasteProfile:
 
 def _mismatched(path: Path) -> pl.Series:
     """Song ids of lines such as `ERROR: <SOUMNSI12AB0182807 TRMMGKQ128F9325E10> artist - title != ...`."""
-    songs = pl.concat(read_lines(path))["_row"].str.extract(r"<(SO\w+) TR\w+>")
-    if songs.drop_nulls().is_empty():
+    parts = [rows["_row"].str.extract(r"<(SO\w+) TR\w+>") for rows in read_lines(path)]
+    songs = pl.concat([pl.Series(dtype=pl.String), *parts]).drop_nulls().unique()
+    if songs.is_empty():
         raise InputError(f"{path}:1: must hold lines with <SO.. TR..>")
-    return songs.drop_nulls().unique()
+    return songs

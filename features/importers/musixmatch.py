@@ -51,7 +51,11 @@ class MusiXmatch:
                 fields = pl.col("_row").str.split(",")
                 rows = rows.with_columns(track_id=fields.list.first(), pairs=fields.list.slice(2))
                 form = pl.col("_row").str.contains(r"^TR\w+,\d+(,\d+:\d+)+$")
-                last = pl.col("pairs").list.eval(pl.element().str.extract(r"^(\d+)").cast(pl.Int64)).list.max()
+                last = (
+                    pl.col("pairs")
+                    .list.eval(pl.element().str.extract(r"^(\d+)").cast(pl.Int64, strict=False))
+                    .list.max()
+                )
                 rows = flagged(rows, {"not TRACK,MXM,word:count,...": ~form})
                 rows = flagged(rows, {"no such word in the list of words": (last > len(words)) | (last < 1)})
                 rows = flagged(rows, {"an earlier line has this track": ~tracks.first(rows)})
@@ -77,7 +81,7 @@ def _counted(rows: pl.DataFrame, words: pl.Series) -> pl.DataFrame:
         "track_id",
         *("_file", "_line", "_row"),
         language=pl.lit("und"),
-        name="word:" + pl.lit(words).gather(pl.col("field_0").cast(pl.Int64) - 1),
+        name="word:" + pl.lit(words).gather(pl.col("field_0").cast(pl.Int64, strict=False) - 1),
         value=pl.col("field_1").cast(pl.Float32),
     )
 

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Self
 
 import polars as pl
 
-from features.importers.base import Batch, Request, track_tags
+from features.importers.base import PROVENANCE, Batch, Request, track_tags
 from features.importers.reading import Seen, flagged, good, read_lines, read_plain
 from features.importers.values import INSTANT, typed
 from recsys.errors import InputError
@@ -79,41 +79,45 @@ class RecBole:
         kinds = _kinds(path)
         columns = self._columns(path, kinds, INTER, needed=("user_id", "item_id"))
         for raw in _rows(path, kinds):
-            rows = raw.with_columns(
+            rows = raw.select(
+                *PROVENANCE,
                 user_id=pl.format("{}:{}", pl.lit(self.source), pl.col(columns["user_id"])),
-                track_id=pl.col(columns["item_id"]),
+                track_id=columns["item_id"],
+                time=columns.get("ts"),
+                weight=columns.get("weight", pl.lit(1.0)),
             )
             new = good(rows).drop_nulls("track_id").unique("track_id", keep="first", maintain_order=True)
             yield Batch("tracks", self._named(new.filter(items.first(new)), {}), read=0)
-            yield self._events(rows, columns["ts"]) if "ts" in columns else self._counts(rows, columns.get("weight"))
+            yield self._events(rows) if "ts" in columns else self._counts(rows)
 
     def _items(self, path: Path, seen: Seen) -> Iterator[Batch]:
         kinds = _kinds(path)
         columns = self._columns(path, kinds, ITEM, needed=("item_id",))
         words = [name for name, kind in kinds.items() if kind == "token_seq" and name not in columns.values()]
         for raw in _rows(path, kinds):
-            rows = self._named(raw.with_columns(track_id=pl.col(columns["item_id"])), columns)
-            rows = flagged(rows, {"an earlier row has this item": ~seen.first(rows)})
-            yield Batch("tracks", rows)
+            items = raw.rename({columns["item_id"]: "track_id"})
+            items = flagged(items, {"an earlier row has this item": ~seen.first(items)})
+            yield Batch("tracks", self._named(items, columns))
             for name in words:
-                yield Batch("tags", track_tags(good(rows), _sequence(pl.col(name)), self.source), read=0)
+                yield Batch("tags", track_tags(good(items), _sequence(pl.col(name)), self.source), read=0)
 
     def _named(self, rows: pl.DataFrame, columns: Mapping[str, str]) -> pl.DataFrame:
         """Items without names are called by their number, as those of `s3rec`."""
         title, artist = (pl.col(columns[name]) if name in columns else None for name in ("title", "artist_name"))
-        return rows.with_columns(
+        return rows.select(
+            *PROVENANCE,
+            "track_id",
             title=pl.coalesce(title, pl.format("item {}", pl.col("track_id"))),
             artist_name=pl.coalesce(artist, pl.lit(self.source)),
         )
 
-    def _events(self, rows: pl.DataFrame, column: str) -> Batch:
-        ts = typed(pl.col(column), pl.String(), INSTANT)
+    def _events(self, rows: pl.DataFrame) -> Batch:
+        ts = typed(pl.col("time"), pl.String(), INSTANT)
         events = rows.with_columns(ts=ts, position="_line", action=pl.lit("play"))
-        return Batch("events", flagged(events, {f"{column} is no time": pl.col("ts").is_null()}))
+        return Batch("events", flagged(events, {"the time cannot be read": pl.col("ts").is_null()}))
 
-    def _counts(self, rows: pl.DataFrame, column: str | None) -> Batch:
-        weight = pl.col(column) if column else pl.lit(1.0)
-        return Batch("interactions", rows.with_columns(item_id="track_id", item_type=pl.lit("track"), weight=weight))
+    def _counts(self, rows: pl.DataFrame) -> Batch:
+        return Batch("interactions", rows.with_columns(item_id="track_id", item_type=pl.lit("track")))
 
     def _columns(
         self, path: Path, kinds: Mapping[str, str], defaults: Mapping[str, tuple[str, ...]], needed: tuple[str, ...]

@@ -207,7 +207,7 @@ CATALOGUE = [
         },
         rows=4 + 4,
         counts={"tracks": 4, "track_aliases": 4, "tags": 4, "events": 3},
-        reasons={"an earlier row has this item": 1, "timestamp is no time": 1},
+        reasons={"an earlier row has this item": 1, "the time cannot be read": 1},
     ),
 ]
 

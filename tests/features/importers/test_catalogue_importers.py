@@ -313,3 +313,19 @@ def test_recbole_needs_one_set_and_known_fields(tmp_path: Path) -> None:
         FORMATS["recbole"].open(Request(tmp_path))
     with pytest.raises(InputError, match="--map age: recbole has no such field"):
         FORMATS["recbole"].open(Request(tmp_path / "a.inter", columns={"age": "age"}))
+
+
+WITHOUT_HEADER = {"unique_tracks.txt", "train_triplets.txt", "kaggle_visible_evaluation_triplets.txt"}
+
+
+@pytest.mark.parametrize("publisher", [*CATALOGUE, *AFTER_MILLION_SONG], ids=lambda publisher: publisher.form)
+@pytest.mark.parametrize("header", [False, True])
+def test_files_without_rows_are_refused_in_words(
+    publisher: Publisher, header: bool, workspace: Path, tmp_path: Path
+) -> None:
+    for name, data in publisher.files.items():
+        (tmp_path / name).write_bytes(
+            data.splitlines(keepends=True)[0] if header and name not in WITHOUT_HEADER else b""
+        )
+    with pytest.raises(InputError, match=r"no row|must be|must hold|expects|no field:type|a name of its own"):
+        _import(publisher.form, tmp_path)
