@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import polars as pl
 from publishers import Publisher, text
+
+from features.importers.base import ImportSettings, Request
+from features.importers.formats import FORMATS
+from features.importers.run import Imported, run
+from recsys.workspace import Workspace
 
 
 def _fma_header() -> list[tuple[str, str]]:
@@ -261,3 +269,14 @@ AFTER_MILLION_SONG = [
         },
     ),
 ]  # fmt: skip
+
+
+def import_folder(form: str, path: Path, **columns: str) -> Imported:
+    """Whatever lies at ``path``, into the workspace of the test; ``columns`` is `--map`."""
+    importer = FORMATS[form].open(Request(path, columns=columns))
+    return run(Workspace(), form, importer, ImportSettings(max_quarantined_share=1.0))
+
+
+def table(name: str) -> pl.DataFrame:
+    """Of the workspace of the test."""
+    return Workspace().table(name).collect()

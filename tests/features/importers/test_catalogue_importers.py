@@ -7,18 +7,16 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-import polars as pl
 import pytest
-from catalogue_publishers import AFTER_MILLION_SONG, CATALOGUE
+from catalogue_publishers import AFTER_MILLION_SONG, CATALOGUE, import_folder, table
 from publishers import PUBLISHERS, Publisher, import_publisher
 from typer.testing import CliRunner
 
-from features.importers.base import ImportSettings, Request
+from features.importers.base import Request
 from features.importers.formats import FORMATS
-from features.importers.run import Imported, run
+from features.importers.run import Imported
 from recsys.cli import app
 from recsys.errors import InputError
-from recsys.workspace import Workspace
 
 OF = {publisher.form: publisher for publisher in [*PUBLISHERS, *AFTER_MILLION_SONG, *CATALOGUE]}
 after_million_song = pytest.mark.parametrize("publisher", AFTER_MILLION_SONG, ids=lambda publisher: publisher.form)
@@ -30,15 +28,6 @@ def load(workspace: Path, tmp_path: Path) -> Callable[[str], Imported]:
     return lambda form: import_publisher(OF[form], tmp_path / form)
 
 
-def _table(name: str) -> pl.DataFrame:
-    return Workspace().table(name).collect()
-
-
-def _import(form: str, path: Path, **columns: str) -> Imported:
-    importer = FORMATS[form].open(Request(path, columns=columns))
-    return run(Workspace(), form, importer, ImportSettings(max_quarantined_share=1.0))
-
-
 @after_million_song
 def test_rows_that_only_name_tracks_land_on_those_of_million_song(publisher: Publisher, load: Callable) -> None:
     load("million-song")
@@ -48,9 +37,7 @@ def test_rows_that_only_name_tracks_land_on_those_of_million_song(publisher: Pub
     assert {r.reason: r.rows for r in imported.reasons} == publisher.reasons
     assert imported.rows == publisher.rows
     assert load(publisher.form).already
-    assert set(_table("interactions")["item_id"]) | set(_table("lyrics")["track_id"]) <= set(
-        _table("tracks")["track_id"]
-    )
+    assert set(table("interactions")["item_id"]) | set(table("lyrics")["track_id"]) <= set(table("tracks")["track_id"])
 
 
 @after_million_song
@@ -82,24 +69,24 @@ def test_song_and_track_ids_name_one_track_whoever_brought_it(load: Callable, tm
         "test": b"3,SOMORE,TRMORE,1,1,C,D\n",
     }.items():
         (deezer / f"{name}.csv").write_bytes(header + row)
-    assert _import("deezer-mood", deezer).counts["tracks"] == 3
+    assert import_folder("deezer-mood", deezer).counts["tracks"] == 3
 
     assert load("million-song").joined == {"id": 1, "new": 2}
     load("msd-taste-profile")
     load("musixmatch")
 
-    counts = _table("interactions").filter(item_id="deezer:1")
+    counts = table("interactions").filter(item_id="deezer:1")
     assert counts.select("user_id", "item_type", "weight").rows() == [
         ("msd:b80344d063b5ccb3212f76538f3d9e43d87dca9e", "track", 1.0),
         ("msd:fd50c4007b68a3737fe052d5a4f78ce8aa117f3d", "track", 3.0),
     ]
-    assert _table("lyrics").filter(track_id="deezer:1").select("language", "name", "value").rows() == [
+    assert table("lyrics").filter(track_id="deezer:1").select("language", "name", "value").rows() == [
         ("und", "word:i", 10.0),
         ("und", "word:you", 2.0),
         ("und", "n_words", 12.0),
         ("und", "n_distinct", 2.0),
     ]
-    recordings = _table("track_aliases").filter(source="msd-track", track_id="msd:SOVFVAK12A8C1350D9")
+    recordings = table("track_aliases").filter(source="msd-track", track_id="msd:SOVFVAK12A8C1350D9")
     assert sorted(recordings["source_id"]) == ["TRAAAAA128F0000001", "TRMMMKD128F425225D"]
 
 
@@ -136,14 +123,14 @@ def test_million_song_databases_have_more_than_names(workspace: Path, tmp_path: 
         "INSERT INTO tags VALUES ('suomi'), ('iskelmä')",
         "INSERT INTO tid_tag VALUES (1, 2, 100), (1, 1, 37.5), (2, 1, 5)",
     )
-    imported = _import("million-song", tmp_path)
+    imported = import_folder("million-song", tmp_path)
 
-    tracks = _table("tracks").select("track_id", "album_title", "release_date", "duration_ms").rows()
+    tracks = table("tracks").select("track_id", "album_title", "release_date", "duration_ms").rows()
     assert tracks[:2] == [
         ("msd:SO1", "Ballads", date(2003, 1, 1), 252_500),
         ("msd:SO2", "Tie", None, 156_550),
     ]
-    assert sorted(_table("tags").select("subject_id", "subject_type", "tag", "weight").rows()) == [
+    assert sorted(table("tags").select("subject_id", "subject_type", "tag", "weight").rows()) == [
         ("artist:faster pussy cat", "artist", "glam metal", 1.0),
         ("artist:faster pussy cat", "artist", "rock", 1.0),
         ("artist:karkkiautomaatti", "artist", "finnish", 1.0),
@@ -164,10 +151,10 @@ def test_million_song_says_what_is_wrong_with_a_database(workspace: Path, tmp_pa
         FORMATS["million-song"].open(Request(tmp_path))
     (tmp_path / "track_metadata.db").write_text("no database at all, but long enough to be read as the head of one" * 9)
     with pytest.raises(InputError, match=r"track_metadata\.db: cannot be read as the publisher's SQLite file"):
-        _import("million-song", tmp_path)
+        import_folder("million-song", tmp_path)
     _database(tmp_path / "other.db", "CREATE TABLE albums (id)")
     with pytest.raises(InputError, match="no such table: songs"):
-        _import("million-song", tmp_path / "other.db")
+        import_folder("million-song", tmp_path / "other.db")
 
 
 def test_musixmatch_without_its_words_is_refused(load: Callable, tmp_path: Path) -> None:
@@ -175,38 +162,38 @@ def test_musixmatch_without_its_words_is_refused(load: Callable, tmp_path: Path)
     for name in ("train", "test"):
         (tmp_path / f"mxm_dataset_{name}.txt").write_text("TRMMMYQ128F932D901,6477168,1:10\n")
     with pytest.raises(InputError, match="no line starts with %"):
-        _import("musixmatch", tmp_path)
+        import_folder("musixmatch", tmp_path)
 
 
 def test_taste_profile_reads_one_file_of_its_layout(load: Callable, tmp_path: Path) -> None:
     load("million-song")
     (tmp_path / "year1_test_triplets_hidden.txt").write_text("u1\tSOQMMHC12AB0180CB8\t2\n")
-    assert _import("msd-taste-profile", tmp_path / "year1_test_triplets_hidden.txt").counts == {"interactions": 1}
+    assert import_folder("msd-taste-profile", tmp_path / "year1_test_triplets_hidden.txt").counts == {"interactions": 1}
     (tmp_path / "sid_mismatches.txt").write_text("<html>not found</html>\n")
     with pytest.raises(InputError, match=r"sid_mismatches\.txt:1: must hold lines"):
-        _import("msd-taste-profile", tmp_path / "year1_test_triplets_hidden.txt")
+        import_folder("msd-taste-profile", tmp_path / "year1_test_triplets_hidden.txt")
 
 
 def test_jamendo_takes_names_where_they_are_and_ids_where_not(load: Callable) -> None:
     load("mtg-jamendo")
-    assert _table("tracks").select("title", "artist_id", "album_title", "release_date").rows() == [
+    assert table("tracks").select("title", "artist_id", "album_title", "release_date").rows() == [
         ('Blue "moon', "artist:band", "First", date(2004, 12, 28)),
         ("Rise", "artist:ann", "Second", date(2017, 3, 11)),
         ("track_1418980", "jamendo:artist_496314", None, None),
     ]
-    assert _table("tags")["tag"].to_list() == ["punkrock", "dance", "movie", "dance", "piano"]
+    assert table("tags")["tag"].to_list() == ["punkrock", "dance", "movie", "dance", "piano"]
 
 
-def test_jamendo_refuses_another_table(tmp_path: Path, workspace: Path) -> None:
+def test_jamendo_refuses_anothertable(tmp_path: Path, workspace: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "raw_30s.tsv").write_text("track,tags\n1,rock\n")
     with pytest.raises(InputError, match=r"raw_30s\.tsv:1: the first line must be 'TRACK_ID"):
-        _import("mtg-jamendo", tmp_path)
+        import_folder("mtg-jamendo", tmp_path)
 
 
 def test_fma_reads_its_headers_of_three_and_four_lines(load: Callable) -> None:
     load("fma")
-    tracks = _table("tracks")
+    tracks = table("tracks")
     assert tracks.row(0, named=True) == {
         "track_id": "fma:2",
         "title": "Food",
@@ -222,97 +209,40 @@ def test_fma_reads_its_headers_of_three_and_four_lines(load: Callable) -> None:
         "isrc": None,
         "name_key": "awol|food",
     }
-    assert sorted(_table("tags").select("subject_id", "tag").rows()) == [
+    assert sorted(table("tags").select("subject_id", "tag").rows()) == [
         ("fma:134", "Pop"),
         ("fma:134", "Rock"),
         ("fma:134", "lo-fi"),
         ("fma:134", "rock'n'roll"),
         ("fma:2", "Hip-Hop"),
     ]
-    assert _table("audio_features").filter(name="tempo")["value"].to_list() == pytest.approx([165.9])
+    assert table("audio_features").filter(name="tempo")["value"].to_list() == pytest.approx([165.9])
 
 
 def test_fma_says_which_columns_are_missing(tmp_path: Path, workspace: Path) -> None:
     (tmp_path / "tracks.csv").write_text("track_id,title\n\n1,Food\n2,Rain\n3,Sun\n")
     (tmp_path / "genres.csv").write_bytes(OF["fma"].files["genres.csv"])
     with pytest.raises(InputError, match=r"track\.title, artist\.name.* missing; fma expects 3 header lines"):
-        _import("fma", tmp_path)
+        import_folder("fma", tmp_path)
 
 
 def test_music4all_plays_languages_and_spotify_ids(load: Callable) -> None:
     load("music4all")
-    events = _table("events")
+    events = table("events")
     assert events.select("user_id", "track_id", "ts", "action").row(0) == (
         "music4all:user_007XIjOr",
         "music4all:0009fFIM1eYThaPg",
         datetime(2019, 2, 20, 12, 28, tzinfo=UTC),
         "play",
     )
-    assert _table("lyrics").select("language", "name", "value").rows() == [
+    assert table("lyrics").select("language", "name", "value").rows() == [
         ("en", "has_lyrics", 1.0),
         ("zxx", "has_lyrics", 0.0),
     ]
-    tracks = _table("tracks").select("title", "release_date", "duration_ms").rows()
+    tracks = table("tracks").select("title", "release_date", "duration_ms").rows()
     assert tracks == [("Rain on Me", date(2009, 1, 1), 229_947), ('Underwater "Love"', date(2009, 1, 1), 219_000)]
-    aliases = dict(_table("track_aliases").filter(source="spotify").select("source_id", "track_id").iter_rows())
+    aliases = dict(table("track_aliases").filter(source="spotify").select("source_id", "track_id").iter_rows())
     assert aliases == {"0eFHYz8NmK75zSplL5qlfM": "music4all:0009fFIM1eYThaPg"}
-
-
-def test_recbole_times_make_events(load: Callable) -> None:
-    load("recbole")
-    assert _table("events").select("user_id", "track_id", "ts").rows() == [
-        ("recbole-toy:196", "recbole-toy:242", datetime(1997, 12, 4, 15, 55, 49, tzinfo=UTC)),
-        ("recbole-toy:196", "recbole-toy:302", datetime(1997, 12, 4, 15, 55, 50, tzinfo=UTC)),
-        ("recbole-toy:186", "recbole-toy:999", datetime(1998, 4, 4, 19, 22, 22, tzinfo=UTC)),
-    ]
-    assert _table("tracks").select("title", "artist_name").rows() == [
-        ("Toy Story", "Ann"),
-        ("Kimi no Na wa.", "Ben"),
-        ("item 303", "recbole-toy"),
-        ("item 999", "recbole-toy"),
-    ]
-    assert _table("tags")["tag"].to_list() == ["Animation", "Children's", "Sci-Fi", "Slice of Life"]
-
-
-def test_recbole_counts_and_fields_of_other_names(tmp_path: Path, workspace: Path) -> None:
-    """The layout of RecBole's own copy of HetRec Last.fm; people are not read."""
-    (tmp_path / "lastfm.inter").write_text("user_id:token\tartist_id:token\tweight:float\n2\t51\t13883\n2\t52\t-1\n")
-    (tmp_path / "lastfm.item").write_text("artist_id:token\tname:token_seq\n51\tDuran Duran\n")
-    (tmp_path / "lastfm.user").write_text("user_id:token\tage:float\tgender:token\n2\t24\tF\n")
-    with pytest.raises(InputError, match=r"lastfm\.item:1: no field item_id; name it: --map item_id=FIELD"):
-        _import("recbole", tmp_path)
-    imported = _import("recbole", tmp_path, item_id="artist_id")
-
-    assert [path.name for path in FORMATS["recbole"].open(Request(tmp_path)).files] == ["lastfm.inter", "lastfm.item"]
-    assert imported.folder.name.startswith("recbole-lastfm-")
-    assert _table("interactions").select("user_id", "item_id", "weight").rows() == [
-        ("recbole-lastfm:2", "recbole-lastfm:51", 13_883.0)
-    ]
-    assert [r.reason for r in imported.reasons] == ["weight is negative"]
-    assert _table("tracks")["title"].to_list() == ["Duran Duran", "item 52"]
-
-
-@pytest.mark.parametrize(
-    ("header", "said"),
-    [
-        ("user_id item_id", "'user_id item_id' is no field:type"),
-        ("user_id:token\titem_id:text", "'item_id' is no field:type"),
-        ("user_id:token\tsong:token", r"no field item_id; name it: --map item_id=FIELD \(user_id, song\)"),
-    ],
-)
-def test_recbole_says_what_is_wrong_with_a_header(header: str, said: str, tmp_path: Path, workspace: Path) -> None:
-    (tmp_path / "toy.inter").write_text(header + "\n1\t2\n")
-    with pytest.raises(InputError, match=said):
-        _import("recbole", tmp_path)
-
-
-def test_recbole_needs_one_set_and_known_fields(tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        (tmp_path / f"{name}.inter").write_text("user_id:token\titem_id:token\n")
-    with pytest.raises(InputError, match=r"there are a\.inter, b\.inter"):
-        FORMATS["recbole"].open(Request(tmp_path))
-    with pytest.raises(InputError, match="--map age: recbole has no such field"):
-        FORMATS["recbole"].open(Request(tmp_path / "a.inter", columns={"age": "age"}))
 
 
 WITHOUT_HEADER = {"unique_tracks.txt", "train_triplets.txt", "kaggle_visible_evaluation_triplets.txt"}
@@ -328,4 +258,4 @@ def test_files_without_rows_are_refused_in_words(
             data.splitlines(keepends=True)[0] if header and name not in WITHOUT_HEADER else b""
         )
     with pytest.raises(InputError, match=r"no row|must be|must hold|expects|no field:type|a name of its own"):
-        _import(publisher.form, tmp_path)
+        import_folder(publisher.form, tmp_path)
