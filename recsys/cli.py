@@ -7,6 +7,7 @@ imported inside the command.
 from __future__ import annotations
 
 import errno
+import re
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -41,8 +42,17 @@ class LazyGroup(TyperGroup):
                 target = app
             command = typer.main.get_command(target)
             command.name = cmd_name
-            return command
+            return _flowing(command)
         return None
+
+
+def _flowing(command: Any) -> Any:
+    """With help whose paragraphs flow to the terminal's width, where Typer keeps a docstring's line ends; those before
+    `$ a command` stay."""
+    command.help = re.sub(r"(?<!\n)\n(?![\n$])", " ", command.help or "")
+    for part in getattr(command, "commands", {}).values():
+        _flowing(part)
+    return command
 
 
 MENDABLE = {

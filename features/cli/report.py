@@ -83,7 +83,7 @@ def world_(
 
         from features.reports.world_plots import draw
     except ModuleNotFoundError as error:
-        raise MissingError(f"{error.name} is not installed; type: pip install 'segue[train]'") from error
+        raise MissingError(f"{error.name} is not installed; type: pip install 'segue[spark]'") from error
     workspace = Workspace()
     console = Console()
     console.width = max(console.width, WIDTH)
