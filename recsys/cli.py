@@ -48,8 +48,8 @@ class LazyGroup(TyperGroup):
 
 def _flowing(command: Any) -> Any:
     """With help whose paragraphs flow to the terminal's width, where Typer keeps a docstring's line ends; those before
-    `$ a command` stay."""
-    command.help = re.sub(r"(?<!\n)\n(?![\n$])", " ", command.help or "")
+    `[dim]$[/] a command` stay."""
+    command.help = re.sub(r"(?<!\n)\n(?!\n|\[dim\]\$)", " ", command.help or "")
     for part in getattr(command, "commands", {}).values():
         _flowing(part)
     return command
