@@ -1,7 +1,7 @@
 """KKBOX, WSDM Cup 2018: first listens to songs, and whether the listener came back to the song within a month.
 
-Layout: kaggle.com/c/kkbox-music-recommendation-challenge/data; the competition's rules are its terms. `members.csv`
-(city, age, gender) is not read: nothing here needs to know who listens. Nor is `test.csv`, which has no outcomes.
+Layout, and terms: kaggle.com/c/kkbox-music-recommendation-challenge. `members.csv` (city, age, gender) is not read:
+nothing here needs to know who listens. Nor is `test.csv`, which has no outcomes.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class KkBox:
             titles.append(good(rows).select(NAMES))
             yield quarantined(rows, read=len(rows))
         yield from self._tracks(songs, pl.concat(titles).unique("song_id", keep="first"))
-        for rows in read_plain(listens, LISTENS, separator=",", batch_rows=200_000):
+        for rows in read_plain(listens, LISTENS, separator=",", batch_rows=100_000):
             events = rows.with_columns(
                 user_id=pl.format("kkbox:{}", pl.col("msno")),
                 track_id=pl.col("song_id"),

@@ -41,7 +41,7 @@ FIELDS = {
     "mapped": "track_metadata.mbid_mapping.recording_mbid",
     "submitted": "track_metadata.additional_info.recording_mbid",
 }
-BATCH_ROWS = 100_000
+BATCH_ROWS = 25_000
 _ISRC = r"^[A-Za-z]{2}-?[A-Za-z0-9]{3}-?\d{2}-?\d{5}$"
 
 
