@@ -1,9 +1,9 @@
 """Music Streaming Sessions Dataset: 160 million Spotify sessions with skips (Brost et al., 2019), and its challenge.
 
 Layout: the publisher's "Dataset Description" (AIcrowd, Spotify Sequential Skip Prediction Challenge, WSDM Cup 2019).
-`training_set/log_*.csv` holds a row a track of a session; `track_features/tf_*.csv` what the
-tracks sound like; `test_set/` of each session the first half (`log_prehistory_*.csv`), and of the second only which
-tracks came (`log_input_*.csv`). Tracks are ids, without titles or artists. There are no listeners, only sessions.
+`training_set/log_*.csv` holds a row a track of a session; `track_features/tf_*.csv` what the tracks sound like;
+`test_set/` of each session the first half (`log_prehistory_*.csv`), and of the second only which tracks came
+(`log_input_*.csv`). Tracks are ids, without titles or artists. There are no listeners, only sessions.
 """
 
 from __future__ import annotations
