@@ -18,7 +18,7 @@ from recsys.simulation.laws import CutLogNormal
 WARNING = "simulated: never evidence of quality"
 _BY_NAME = {quantity.name: quantity for quantity in QUANTITIES}
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C564B", "#7F7F7F")
-"""After Okabe and Ito, told apart by the colour-blind too; the simulated curve is black and thick."""
+"""After Okabe and Ito, told apart by the colour-blind too; the simulated curve is grey and thick, under the others."""
 _POINTS = 300
 _FEWEST_SKIPS = 100
 
@@ -70,7 +70,7 @@ def _panel(
             x = np.arange(quantity.law.low, quantity.law.high + 1.0)
         x, y = draw_one(x, cdf(quantity.law, x))
         label = f"law ({quantity.taught_by})" if quantity.taught_by else "law (assumed)"
-        axes.plot(x, y, label=label, color="black", linewidth=1.2, linestyle=(0, (1, 1.5)), zorder=4)
+        axes.plot(x, y, label=label, color="black", linewidth=1.3, linestyle=(0, (1, 1.5)), zorder=4)
     _SCALES.get(quantity.name, _log_x)(axes)
     axes.set(title=quantity.name, xlabel=quantity.axis)
     axes.set_ylabel(_Y.get(quantity.name, "share of plays" if quantity.ranked else "share with at most so many"))
@@ -98,8 +98,8 @@ def _finish(axes: Axes, when_empty: str) -> None:
 def _style(name: str, colours: dict[str, str]) -> dict[str, object]:
     """A source that is not real is the simulated one."""
     if name in colours:
-        return {"color": colours[name], "linewidth": 1.3, "zorder": 2}
-    return {"color": "black", "linewidth": 2.4, "zorder": 3}
+        return {"color": colours[name], "linewidth": 1.5, "zorder": 3}
+    return {"color": "#6B6B6B", "linewidth": 4.0, "alpha": 0.75, "zorder": 2}
 
 
 def _share_by_rank(x: Float64, cdf: Float64) -> tuple[Float64, Float64]:
