@@ -25,7 +25,7 @@ from recsys.workspace import Workspace
 Law = Burr | CutLogNormal | Pause | Repeat | ZipfMandelbrot
 
 ORDERED_EVENTS = 2_000_000
-"""Of a source with more, every so-manieth listener is read where order matters."""
+"""Of a source with more, one listener in so many is read where order matters."""
 SESSION_GAP = pl.duration(minutes=30)
 """A longer silence ends a session, where the source names none."""
 _CAPPED_SHARE = 0.05
@@ -72,10 +72,6 @@ class Source:
     @cached_property
     def manifests(self) -> list[dict[str, Any]]:
         return [read_json(folder / "manifest.json") for folder in self.workspace.import_folders([self.name])]
-
-    @property
-    def simulated(self) -> bool:
-        return any(manifest["simulated"] for manifest in self.manifests)
 
     @property
     def programmes(self) -> bool:
