@@ -1,6 +1,7 @@
 # Segue. `make demo` and `make test` work on a fresh clone with Python 3.11; everything lands in .venv.
 #   GPU=1      the CUDA builds of torch and fbgemm
 #   SEGUE_DATA folder of real data sets; else ./data, else a small simulated world
+#   BENCH      options of a benchmark, such as BENCH=--quick
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -11,7 +12,7 @@ TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
 FBGEMM := $(shell sed -n 's/^fbgemm_gpu-cpu==//p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help install java demo test test-all lint types bench protos docs clean
+.PHONY: help install java demo test test-all lint types bench bench-features protos docs clean
 
 help:  ## Show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -58,6 +59,10 @@ types: install
 
 bench: install  ## Measure (asserts nothing)
 	for file in benchmarks/bench_*.py; do echo "--- $$file"; $(BIN)/python $$file || exit 1; done
+
+# Simulated worlds of 1, 3 and 10 million events; half an hour on two cores, and 10 GB of scratch space.
+bench-features: install  ## Measure import and feature jobs, their slopes, and what they come to at a billion events
+	$(BIN)/python benchmarks/features $(BENCH)
 
 protos: install  ## Generate protos/segue/v1/*_pb2* from the .proto files
 	$(BIN)/python protos/generate.py
