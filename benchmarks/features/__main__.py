@@ -70,8 +70,8 @@ def run(worlds: list[World], scratch: Path | None, *, executors: bool, catalogue
         for number, world in enumerate(worlds):
 
             def told(name: str, world: World = world) -> None:
-                progress.update(bar, description=f"{world.events:,} events: {name}")
-                progress.advance(bar)
+                progress.log(f"{world.events:,} events: {name}")
+                progress.update(bar, description=name, advance=1)
 
             with tempfile.TemporaryDirectory(prefix="segue-bench-", dir=scratch) as folder:
                 walk = Walk(Path(folder), told)

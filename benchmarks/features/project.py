@@ -15,7 +15,7 @@ from pathlib import Path
 
 import measured
 from grid import GIB, HOUR, Grid, count, number, power, span
-from reasons import REASONS, SPARK
+from reasons import REASONS
 from results import Results, Step
 from scaling import Law, line, reached
 
@@ -156,7 +156,7 @@ class Projection:
             limit = f"{t.driver_gib} GiB" if memory < time else f"{t.hours:.0f} h"
             found.append((min(memory, time), step.name, limit))
         rows = [
-            [name, count(events), limit, *REASONS.get(name, SPARK)]
+            [name, count(events), limit, *REASONS.get(name, ("", ""))]
             for events, name, limit in sorted(found)
             if events < 100 * t.events
         ]

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-SPARK = "the driver collects or writes its result", "let the executors write it, a folder of part files"
-_TRACKS = "keys of all tracks in memory, joined anew with each batch"
-_SPLIT = "import the log in parts (a day a file), from the first day on"
+_TRACKS = "one process; the keys of all tracks are in memory and joined anew with each batch"
+_WRITES = "the driver rewrites what the executors computed into one file"
+_PARTS = "a folder of part files, written by the executors"
 
 REASONS: dict[str, tuple[str, str]] = {
-    "import tracks": (_TRACKS, "import the catalogue by parts of the alphabet into sources of their own"),
-    "import tags": (_TRACKS, "the same"),
-    "import events (CSV)": ("one process reads text line by line; the owners seen so far go with it", "bring Parquet"),
+    "import tracks": (_TRACKS, "a sorted index of keys on disk"),
+    "import tags": (_TRACKS, "bring tags of the tracks that are played"),
+    "import events (CSV)": ("one process reads text row by row", "bring Parquet"),
     "import events (Parquet)": (
-        "one process; each batch is joined with all tracks, and with all listeners seen so far to number their events",
-        _SPLIT + "; give positions of your own",
+        "one process; each batch is joined with all tracks, and with all listeners seen so far, to number their events",
+        "import a day at a time: a day's log meets a day's listeners",
     ),
+    "features: clean": ("its groups are spread over the executors", "more executors"),
+    "features: sessions": (
+        "the driver numbers all tracks, and every executor holds the numbers",
+        "shuffle the numbers instead of broadcasting them",
+    ),
+    "features: statistics": (_WRITES, _PARTS),
+    "features: split": ("its groups are spread over the executors", "more executors"),
+    "features: sequences": (_WRITES + ", and names the tracks by their index", _PARTS),
+    "features: content": ("audio features and tags of all items are joined on the driver", "join them in Spark"),
+    "features: text vectors": ("one process encodes every title", "encode in Spark's workers, a vector a track once"),
 }

@@ -30,7 +30,7 @@ CLUSTER = "local-cluster[2,1,2048]"
 """Two executors of one core and 2 GiB, each in a JVM of its own, that shuffle over the network."""
 
 TRACK = ["track_id", "title", "artist_name", "album_title", "release_date", "duration_ms", "explicit"]
-EVENT = ["user_id", "track_id", "ts", "action", "ms_played"]
+EVENT = ["user_id", "track_id", "ts", "action", "ms_played", "context"]
 TAG = ["subject_id", "subject_type", "tag", "weight"]
 
 
