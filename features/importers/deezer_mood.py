@@ -1,7 +1,8 @@
-"""Deezer mood: standardised valence and arousal of songs (Delbouys et al., ISMIR 2018), with Million Song ids.
+"""Deezer mood: standardised valence and arousal of Million Song Dataset songs (Delbouys et al., ISMIR 2018).
 
 The publisher's repository (github.com/deezer/deezer_mood_detection_dataset) has three files of one layout; `test.csv`
-is read where it is there.
+is read where it is there. Each row has a song id (SO..), by which it joins `million-song` in either order; the ids of
+the recording (TR..) and of Deezer are aliases.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ PREFIX = "mood_"
 
 @dataclass(frozen=True)
 class DeezerMood:
-    """Format `deezer-mood`: tracks, `mood_valence` and `mood_arousal` as audio features, ids of the MSD as aliases."""
+    """Format `deezer-mood`: tracks, with `mood_valence` and `mood_arousal` as audio features."""
 
     files: tuple[Path, ...]
     source: str
-    namespace: ClassVar[str] = "deezer"
-    version: ClassVar[int] = 2
+    namespace: ClassVar[str] = "msd"
+    version: ClassVar[int] = 3
     options: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod
@@ -39,24 +40,17 @@ class DeezerMood:
         return cls((*files, test) if test.is_file() else files, request.source or "deezer-mood")
 
     def batches(self) -> Iterator[Batch]:
-        tracks, songs = Seen("dzr_sng_id"), Seen("MSD_sng_id")
+        songs = Seen("MSD_sng_id")
         for path in self.files:
             for raw in read_delimited(path, COLUMNS):
-                rows = raw.rename({"track_name": "title"}).with_columns(track_id=pl.col("dzr_sng_id"))
-                rows = flagged(rows, {"an earlier row has this track": ~tracks.first(rows)})
-                sound = good(rows)
+                rows = raw.with_columns(track_id="MSD_sng_id", title="track_name")
+                rows = flagged(rows, {"an earlier row has this song": ~songs.first(rows)})
                 yield Batch("tracks", rows)
-                yield Batch(
-                    "audio_features",
-                    audio_features(
-                        sound.rename({"valence": PREFIX + "valence", "arousal": PREFIX + "arousal"}),
-                        [PREFIX + "valence", PREFIX + "arousal"],
-                    ),
-                    read=0,
-                )
-                aliases = sound.with_columns(method=pl.lit("id"), confidence=pl.lit(1.0))
-                aliases = flagged(aliases, {"the MSD song id is another track's already": ~songs.first(aliases)})
-                of_song = aliases.with_columns(source=pl.lit("msd"), source_id="MSD_sng_id")
-                of_track = good(aliases).with_columns(source=pl.lit(TRACK_NAMESPACE), source_id="MSD_track_id")
-                yield Batch("track_aliases", of_song, read=0)
-                yield Batch("track_aliases", of_track, read=0)
+                sound = good(rows).rename({"valence": PREFIX + "valence", "arousal": PREFIX + "arousal"})
+                values = audio_features(sound, [PREFIX + "valence", PREFIX + "arousal"])
+                yield Batch("audio_features", values, read=0)
+                for source, column in {"deezer": "dzr_sng_id", TRACK_NAMESPACE: "MSD_track_id"}.items():
+                    aliases = good(rows).with_columns(
+                        source=pl.lit(source), source_id=column, method=pl.lit("id"), confidence=pl.lit(1.0)
+                    )
+                    yield Batch("track_aliases", aliases, read=0)

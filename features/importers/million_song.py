@@ -2,8 +2,8 @@
 
 A *track* (TR..) is a recording that was analysed, a *song* (SO..) what listeners play; 1,000,000 tracks are 999,056
 songs. The song is the track of the catalogue, since listening names songs. Song ids are the namespace `msd`. A track
-id is an alias of its song under `msd-track`, a namespace of its own because a song may have several. So this set joins
-by id what `deezer-mood` brought before (both ids), and `msd-taste-profile` (songs) and `musixmatch` (tracks) join it.
+id is an alias of its song under `msd-track`, a namespace of its own because a song may have several. So `deezer-mood`
+and `msd-taste-profile` (songs) and `musixmatch` (tracks) join this set by id.
 
 One of two files of the publisher's AdditionalFiles has the songs: `track_metadata.db` (SQLite), which knows album, year
 and length too, else `unique_tracks.txt`. Beside them are read, where they are: `artist_term.db` (tags of artists) and

@@ -58,29 +58,33 @@ def test_without_million_song_it_is_named_and_nothing_is_left(
         FORMATS[publisher.form].open(Request(tmp_path / "nowhere"))
 
 
-def test_song_and_track_ids_name_one_track_whoever_brought_it(load: Callable, tmp_path: Path) -> None:
-    """deezer-mood brings the song, million-song finds it by id, play counts and lyrics by song and by track id."""
-    deezer = tmp_path / "deezer"
-    deezer.mkdir()
+@pytest.mark.parametrize("first", ["deezer-mood", "million-song"])
+def test_song_and_track_ids_name_one_track_whoever_brought_it(first: str, load: Callable, tmp_path: Path) -> None:
+    """Moods and play counts have the id of the song, lyrics that of its recording."""
+    moods = tmp_path / "moods"
+    moods.mkdir()
     header = b"dzr_sng_id,MSD_sng_id,MSD_track_id,valence,arousal,artist_name,track_name\n"
     for name, row in {
-        "train": b"1,SOQMMHC12AB0180CB8,TRMMMYQ128F932D901,-0.6,0.3,Faster Pussycat,Silent Night (2nd)\n",
+        "train": b"1,SOQMMHC12AB0180CB8,TRMMMYQ128F932D901,-0.5,0.25,Faster Pussycat,Silent Night (2nd)\n",
         "validation": b"2,SOOTHER,TROTHER,1,1,A,B\n",
         "test": b"3,SOMORE,TRMORE,1,1,C,D\n",
     }.items():
-        (deezer / f"{name}.csv").write_bytes(header + row)
-    assert import_folder("deezer-mood", deezer).counts["tracks"] == 3
+        (moods / f"{name}.csv").write_bytes(header + row)
+    imports = {"deezer-mood": lambda: import_folder("deezer-mood", moods), "million-song": lambda: load("million-song")}
 
-    assert load("million-song").joined == {"id": 1, "new": 2}
+    assert imports.pop(first)().joined == {"new": 3}
+    assert imports.popitem()[1]().joined == {"id": 1, "new": 2}
     load("msd-taste-profile")
     load("musixmatch")
 
-    counts = table("interactions").filter(item_id="deezer:1")
+    song = "msd:SOQMMHC12AB0180CB8"
+    assert table("audio_features").filter(track_id=song)["value"].to_list() == [-0.5, 0.25]
+    counts = table("interactions").filter(item_id=song)
     assert counts.select("user_id", "item_type", "weight").rows() == [
         ("msd:b80344d063b5ccb3212f76538f3d9e43d87dca9e", "track", 1.0),
         ("msd:fd50c4007b68a3737fe052d5a4f78ce8aa117f3d", "track", 3.0),
     ]
-    assert table("lyrics").filter(track_id="deezer:1").select("language", "name", "value").rows() == [
+    assert table("lyrics").filter(track_id=song).select("language", "name", "value").rows() == [
         ("und", "word:i", 10.0),
         ("und", "word:you", 2.0),
         ("und", "n_words", 12.0),

@@ -130,11 +130,11 @@ def test_jamendo_tags_lose_category_and_carriage_return(workspace: Path, tmp_pat
     assert sorted(tags["tag"]) == ["epic", "punkrock", "soundtrack"]
 
 
-def test_deezer_brings_million_song_ids_as_aliases(workspace: Path, tmp_path: Path) -> None:
-    aliases = _table("deezer-mood", "track_aliases", tmp_path).filter(source="msd")
+def test_deezer_tracks_are_million_songs_and_know_their_deezer_ids(workspace: Path, tmp_path: Path) -> None:
+    aliases = _table("deezer-mood", "track_aliases", tmp_path).filter(source="deezer")
     assert dict(aliases.select("source_id", "track_id").iter_rows()) == {
-        "SORORTY": "deezer:213754",
-        "SOSMRCK": "deezer:216237",
+        "213754": "msd:SORORTY",
+        "216237": "msd:SOSMRCK",
     }
 
 
@@ -156,7 +156,7 @@ REAL = {
     ),
     "spotify-songs": ("spotify-songs", 32_833, {"playlists": 471, "playlist_tracks": 32_246}, 587),
     "spotify-hit-predictor": ("spotify-hit-predictor", 41_106, {"audio_features": 40_560 * 12}, 546),
-    "deezer-mood": ("deezer-mood", 15_130, {"audio_features": 30_260}, 1),
+    "deezer-mood": ("deezer-mood", 15_130, {"audio_features": 30_258}, 1),
     "mtg-jamendo": ("mtg-jamendo", 55_525, {"tracks": 55_525}, 0),
     "hetrec": ("hetrec-lastfm", 92_834 + 186_479, {"interactions": 92_834}, 1_538),
     "s3rec": ("s3rec/LastFM.txt", 52_551, {"events": 52_551, "tracks": 3_646}, 0),
