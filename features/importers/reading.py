@@ -9,16 +9,14 @@ header, where a name stands in it twice.
 
 from __future__ import annotations
 
-import csv
 import gzip
 import lzma
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from io import TextIOWrapper
-from itertools import islice, zip_longest
+from itertools import chain, zip_longest
 from pathlib import Path
-from typing import IO, TextIO, cast
+from typing import IO, cast
 
 import polars as pl
 import polars.selectors as cs
@@ -26,10 +24,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.importers.base import PROVENANCE
+from features.importers.records import records, whole_lines
 from recsys.errors import InputError
 
 BATCH_ROWS = 50_000
-BLOCK_BYTES = 4 << 20
 _ENTITIES = {
     "&#x27;": "'", "&#39;": "'", "&quot;": '"', "&lt;": "<", "&gt;": ">", "&#x2F;": "/", "&#x26;": "&", "&amp;": "&",
 }  # fmt: skip
@@ -48,21 +46,17 @@ def read_delimited(
     ``columns`` None: as the header says; where it has several lines a name is their parts with dots: `album.title`.
     Raises InputError where a quote is never closed.
     """
-    with opened(path) as raw, TextIOWrapper(raw, encoding="utf-8-sig", errors="replace", newline="") as file:
-        rows = _records(file, path, separator)
-        header = [fields for fields, _, _ in islice(rows, header_lines)]
+    with opened(path) as file:
+        frames = records(file, path, separator)
+        first = next(frames, None)
+        while first is not None and len(first) < header_lines and (more := next(frames, None)) is not None:
+            first = pl.concat([first, more])
+        header = first["fields"][:header_lines].to_list() if first is not None else []
         names = [".".join(filter(None, parts)) for parts in zip_longest(*header, fillvalue="")]
         columns = _header(path, names, columns, separator)
-        names = [f"_{i}" for i in range(len(columns))]
-        while chunk := list(islice(rows, batch_rows)):
-            fields, lines, texts = zip(*chunk, strict=True)
-            values = dict(zip(names, zip_longest(*fields), strict=False))
-            frame = pl.DataFrame(
-                {**values, "_width": list(map(len, fields)), "_file": path.name, "_line": lines, "_row": texts},
-                schema_overrides={**dict.fromkeys(values, pl.String), **PROVENANCE},
-            )
-            absent = [pl.lit(None, dtype=pl.String).alias(name) for name in names if name not in values]
-            yield _named(frame.with_columns(absent), columns, [pl.col(name) for name in names], pl.col("_width"))
+        rest = chain([first[header_lines:]], frames) if first is not None else frames
+        for rows in _batches(rest, batch_rows):
+            yield _named(rows.with_columns(_file=pl.lit(path.name)), columns)
 
 
 def read_plain(
@@ -82,9 +76,7 @@ def read_plain(
         first = next(read_lines(path, encoding=encoding, batch_rows=1), None)
         columns = _header(path, first["_row"][0].split(separator) if first is not None else [], columns, separator)
     for lines in read_lines(path, encoding=encoding, skip=int(header), batch_rows=batch_rows):
-        rows = lines.with_columns(fields=pl.col("_row").str.split(separator))
-        values = [pl.col("fields").list.get(i, null_on_oob=True) for i in range(len(columns))]
-        yield _named(rows, columns, values, pl.col("fields").list.len())
+        yield _named(lines.with_columns(fields=pl.col("_row").str.split(separator)), columns)
 
 
 def read_lines(
@@ -99,19 +91,19 @@ def lines_of(
     file: IO[bytes], name: str, *, encoding: str = "utf-8-sig", skip: int = 0, batch_rows: int = BATCH_ROWS
 ) -> Iterator[pl.DataFrame]:
     """As `read_lines`, of an open file that is called ``name``. Memory: a block of 4 MiB and a batch."""
-    lines = pl.DataFrame(schema={"_line": pl.Int64, "_row": pl.String})
-    before = 0
-    for block in _whole_lines(file):
-        text = block.decode(encoding if before == 0 else encoding.removesuffix("-sig"), errors="replace")
-        row = pl.Series("_row", [text.removesuffix("\n")]).str.split("\n").explode()
-        number = pl.int_range(before + 1, before + len(row) + 1, eager=True).alias("_line")
-        before += len(row)
-        lines = pl.concat([lines, pl.DataFrame([number, row]).filter(pl.col("_line") > skip)])
-        full = len(lines) // batch_rows * batch_rows
-        yield from (_with_name(batch, name) for batch in lines[:full].iter_slices(batch_rows))
-        lines = lines[full:]
-    if len(lines):
-        yield _with_name(lines, name)
+
+    def numbered() -> Iterator[pl.DataFrame]:
+        before = 0
+        for text in whole_lines(file, encoding):
+            row = pl.Series("_row", [text.removesuffix("\n")]).str.split("\n").explode()
+            number = pl.int_range(before + 1, before + len(row) + 1, eager=True).alias("_line")
+            before += len(row)
+            yield pl.DataFrame([number, row]).filter(pl.col("_line") > skip)
+
+    for lines in _batches(numbered(), batch_rows):
+        row = pl.col("_row").str.strip_chars_end("\r\n")
+        named = lines.select(_file=pl.lit(name), _line="_line", _row=row, _reason=pl.lit(None, pl.String))
+        yield named.filter(pl.col("_row") != "")
 
 
 def read_parquet(path: Path, columns: Sequence[str], *, batch_rows: int = BATCH_ROWS) -> Iterator[pl.DataFrame]:
@@ -160,26 +152,15 @@ def _open(path: Path) -> IO[bytes]:
             return path.open("rb")
 
 
-def _whole_lines(file: IO[bytes]) -> Iterator[bytes]:
-    rest = b""
-    while block := file.read(BLOCK_BYTES):
-        end = block.rfind(b"\n") + 1
-        if end:
-            yield rest + block[:end]
-            rest = block[end:]
-        else:
-            rest += block
-    if rest:
-        yield rest
-
-
-def _with_name(lines: pl.DataFrame, name: str) -> pl.DataFrame:
-    return lines.select(
-        _file=pl.lit(name),
-        _line="_line",
-        _row=pl.col("_row").str.strip_chars_end("\r\n"),
-        _reason=pl.lit(None, pl.String),
-    ).filter(pl.col("_row") != "")
+def _batches(frames: Iterable[pl.DataFrame], size: int) -> Iterator[pl.DataFrame]:
+    """The same rows, ``size`` to a frame, fewer in the last."""
+    held: list[pl.DataFrame] = []
+    for frame in frames:
+        rows = pl.concat([*held, frame])
+        full = len(rows) // size * size
+        yield from rows[:full].iter_slices(size)
+        held = [rows[full:]]
+    yield from (rows for rows in held if len(rows))
 
 
 def flagged(rows: pl.DataFrame, reasons: Mapping[str, pl.Expr | pl.Series]) -> pl.DataFrame:
@@ -225,29 +206,6 @@ class Seen:
         return new
 
 
-def _records(file: TextIO, path: Path, separator: str) -> Iterator[tuple[list[str], int, str]]:
-    """(fields, first physical line, text) of each row."""
-    text: list[str] = []
-
-    def noted() -> Iterator[str]:
-        for line in file:
-            text.append(line)
-            yield line
-        if text:  # The reader wants more: it would pass off all that follows the quote as one field.
-            raise InputError(f"{path}:{start}: a quote that opens here is never closed")
-
-    reader = csv.reader(noted(), delimiter=separator)
-    start = 1
-    try:
-        for fields in reader:
-            if fields:
-                yield fields, start, "".join(text).rstrip("\r\n")
-            start = reader.line_num + 1
-            text.clear()
-    except csv.Error as error:
-        raise InputError(f"{path}:{start}: {error}; a quote that opens here may never be closed") from error
-
-
 def _header(path: Path, found: list[str], expected: Sequence[str] | None, separator: str) -> list[str]:
     if expected is not None and list(expected) != found:
         raise InputError(
@@ -262,8 +220,10 @@ def _header(path: Path, found: list[str], expected: Sequence[str] | None, separa
     return names
 
 
-def _named(rows: pl.DataFrame, columns: Sequence[str], values: list[pl.Expr], width: pl.Expr) -> pl.DataFrame:
-    """Column i is ``values[i]``; ``width`` is the number of fields that the row has."""
+def _named(rows: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """Column i is the i-th of `fields`, null where blank; more or fewer fields than columns are the reason of a row."""
+    values = [pl.col("fields").list.get(i, null_on_oob=True) for i in range(len(columns))]
+    width = pl.col("fields").list.len()
     return rows.select(
         *(
             pl.when(value.str.strip_chars() != "").then(value).alias(column)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from features.importers import reading
+from features.importers import records
 from features.importers.reading import read_delimited, read_lines, read_plain
 from recsys.errors import InputError
 
@@ -21,15 +21,24 @@ CELLS = st.text(st.sampled_from('ab,"\n é♫'), max_size=6)
 
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(rows=st.lists(st.tuples(CELLS, CELLS, CELLS), max_size=20), batch=st.integers(1, 7))
-def test_delimited_reads_what_csv_wrote(rows: list[tuple[str, str, str]], batch: int, tmp_path: Path) -> None:
+@given(
+    rows=st.lists(st.tuples(CELLS, CELLS, CELLS), max_size=20),
+    batch=st.integers(1, 7),
+    block=st.sampled_from([1, 9, 99]),
+)
+def test_delimited_reads_what_csv_wrote(
+    rows: list[tuple[str, str, str]], batch: int, block: int, tmp_path: Path
+) -> None:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerows([("a", "b", "c"), *rows])
     path = tmp_path / "t.csv"
     path.write_text(text.getvalue(), encoding="utf-8", newline="")
 
-    frames = list(read_delimited(path, ["a", "b", "c"], batch_rows=batch))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(records, "BLOCK_BYTES", block)
+        frames = list(read_delimited(path, ["a", "b", "c"], batch_rows=batch))
+    assert all(len(frame) <= batch for frame in frames)
 
     read = [row for frame in frames for row in frame.select("a", "b", "c").rows()]
     assert read == [tuple(cell if cell.strip() else None for cell in row) for row in rows]
@@ -95,7 +104,7 @@ def test_lines_are_the_same_however_the_file_is_cut(
     path = tmp_path / "t.txt"
     path.write_bytes(text.encode())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "BLOCK_BYTES", block)
+        patch.setattr(records, "BLOCK_BYTES", block)
         frames = list(read_lines(path, skip=skip, batch_rows=batch))
 
     numbered = enumerate(text.split("\n"), start=1)
@@ -122,3 +131,16 @@ def test_compressed_files_are_read_as_they_stand(ending: str, pack: Callable[[by
     path.write_bytes(pack(data)[:-20])
     with pytest.raises(InputError, match=rf"t\.csv\{ending}: cannot be read to its end"):
         list(read_lines(path))
+
+
+@given(st.text(st.sampled_from("a ,é\n"), max_size=40).map(lambda text: text.replace("\n", "\r\n")))
+def test_splitting_a_block_finds_what_the_standard_library_finds(text: str) -> None:
+    quoted, _, rest = records._quoted(text, Path("t.csv"), 7, ",")
+    assert rest == ""
+    assert records._plain(text, 7, ",").equals(quoted)
+
+
+def test_a_carriage_return_alone_ends_a_row_too(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"a,b\r1,2\r\r3,4")
+    assert pl.concat(read_delimited(path)).select("a", "b", "_line").rows() == [("1", "2", 2), ("3", "4", 4)]
