@@ -15,7 +15,7 @@ FBGEMM := $(shell sed -n 's/^fbgemm_gpu-cpu==//p' constraints.txt)
 .PHONY: help install java demo test test-all lint types bench bench-features protos docs clean
 
 help:  ## Show this
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 install: java $(READY)  ## Make .venv and install everything, Java too where that is possible
 
