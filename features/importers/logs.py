@@ -28,7 +28,7 @@ def context(**fields: pl.Expr) -> pl.Expr:
     >>> pl.select(context(hour=pl.lit(16), shuffle=pl.lit(True))).item()
     '{"hour":16,"shuffle":true}'
     """
-    return pl.struct(**fields).struct.json_encode()
+    return pl.struct([value.alias(name) for name, value in fields.items()]).struct.json_encode()
 
 
 def need_columns(path: Path, rows: pl.DataFrame, *columns: str) -> None:

@@ -6,14 +6,14 @@ import csv
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import polars as pl
 
 from recsys.errors import InputError
 
 BLOCK_BYTES = 4 << 20
-_RECORDS = {"_line": pl.Int64, "_row": pl.String, "fields": pl.List(pl.String)}
+_RECORDS: dict[str, pl.DataType] = {"_line": pl.Int64(), "_row": pl.String(), "fields": pl.List(pl.String)}
 
 
 def whole_lines(file: IO[bytes], encoding: str = "utf-8-sig") -> Iterator[str]:
@@ -70,7 +70,7 @@ def _quoted(text: str, path: Path, line: int, separator: str) -> tuple[pl.DataFr
         is_open = bool(taken)  # The reader wants more to end the record.
 
     reader = csv.reader(noted(), delimiter=separator)
-    found: dict[str, list[object]] = {name: [] for name in _RECORDS}
+    found: dict[str, list[Any]] = {name: [] for name in _RECORDS}
     start = line
     try:
         for fields in reader:
