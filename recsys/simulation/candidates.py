@@ -8,8 +8,9 @@ from typing import Self
 import numpy as np
 
 from recsys.ragged import Float32, Float64, Int32, Int64
+from recsys.simulation.arrays import summed, weighted
 from recsys.simulation.contexts import Int8
-from recsys.simulation.listeners import Integers, Listeners
+from recsys.simulation.listeners import Listeners
 from recsys.simulation.music import MARKETS, SUCCESSORS, Music
 
 KINDS = ("successor", "artist", "scene", "other scene", "far")
@@ -30,14 +31,11 @@ class Pool:
 
     @classmethod
     def of(cls, music: Music, tracks: Int64) -> Self:
-        reach = np.concatenate([[0.0], np.cumsum(music.popularity[tracks], dtype=np.float64)])
-        return cls(tracks.astype(np.int32), reach)
+        return cls(tracks.astype(np.int32), summed(music.popularity[tracks]))
 
-    def sample(self, rng: np.random.Generator, begin: Integers, end: Integers) -> Int32:
+    def sample(self, rng: np.random.Generator, begin: Int64, end: Int64) -> Int32:
         """(rows,) the i-th of tracks[begin[i]:end[i]], none of which may be empty."""
-        low, high = self.reach[begin], self.reach[end]
-        place = np.searchsorted(self.reach, low + rng.random(len(low)) * (high - low), side="right") - 1
-        return self.tracks[np.clip(place, begin, end - 1)]
+        return self.tracks[weighted(rng, self.reach, begin, end)]
 
 
 @dataclass(frozen=True, slots=True)

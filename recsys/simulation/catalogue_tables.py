@@ -15,6 +15,7 @@ import numpy.typing as npt
 import polars as pl
 
 from recsys.ragged import Int64
+from recsys.simulation.arrays import year
 from recsys.simulation.discography import DELUXE, LIVE, RADIO_EDIT, REMASTER
 from recsys.simulation.music import EVERYWHERE, FLAVOURS, GENRES, LATENT, MARKETS, Music
 from recsys.simulation.settings import SCENES
@@ -77,7 +78,7 @@ def tracks(music: Music, seed: int, chunk: int = CHUNK) -> Iterator[pl.DataFrame
                 "explicit": music.explicit[rows],
                 "markets": _COUNTRIES.gather(music.markets[rows]),
                 "licence": pl.Series([*LICENCES, None]).gather(licence[artist]),
-                "isrc": _isrc(recording, _year(music.release_day[recording])),
+                "isrc": _isrc(recording, year(music.release_day[recording])),
             }
         )
 
@@ -103,7 +104,7 @@ def tags(music: Music, seed: int, chunk: int = CHUNK) -> Iterator[pl.DataFrame]:
         fits[:, 5] = music.danceability[rows] > 0.6
         fits[:, 6] = stray != scene
         mood = 2 * (music.valence[rows] > 0.5) + (music.energy[rows] > 0.5)
-        decade = np.clip(_year(music.release_day[rows]) // 10 - 195, 0, len(decades) - 1)
+        decade = np.clip(year(music.release_day[rows]) // 10 - 195, 0, len(decades) - 1)
         columns = [scene // len(FLAVOURS), scenes + scene, first_mood + mood, first_decade + decade]
         manner = first_decade + len(decades)
         columns += [np.full(len(rows), manner), np.full(len(rows), manner + 1), scenes + stray]
@@ -190,7 +191,7 @@ class _Titles:
         nth = original - music.artist_offsets[artist]
         suffix = np.full(len(rows), "", dtype=object)
         suffix[version == RADIO_EDIT] = " - Radio Edit"
-        suffix[version == REMASTER] = " - Remastered " + _text(_year(music.release_day[rows[version == REMASTER]]))
+        suffix[version == REMASTER] = " - Remastered " + _text(year(music.release_day[rows[version == REMASTER]]))
         suffix[version == LIVE] = " - Live in " + _city(music.album[rows[version == LIVE]])
         titles: Strings = phrases(TITLE, scattered(self.shift[artist], nth, capacity(TITLE))) + suffix
         return titles
@@ -220,15 +221,11 @@ def _city(album: npt.NDArray[np.int32]) -> Strings:
     return np.array(CITIES, dtype=object)[album % len(CITIES)]
 
 
-def _year(day: npt.NDArray[np.int32]) -> Int64:
-    return day.astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64) + 1970
-
-
-def _isrc(recording: Int64, year: Int64) -> pl.Series:
+def _isrc(recording: Int64, released: Int64) -> pl.Series:
     """XZ, which ISO 3166 gives to no country, so that no real code is met; then the registrant, the year (there are no
     codes before 1986) and the recording."""
     registrant, designation = np.divmod(recording, 100_000)
-    parts = (registrant, 3), (np.maximum(year, 1986) % 100, 2), (designation, 5)
+    parts = (registrant, 3), (np.maximum(released, 1986) % 100, 2), (designation, 5)
     digits = pl.select(pl.concat_str(pl.lit(pl.Series(part).cast(pl.String)).str.zfill(width) for part, width in parts))
     return "XZ" + digits.to_series()
 

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from recsys.ragged import Int64
+from recsys.simulation.arrays import nth
 from recsys.simulation.candidates import KINDS
 from recsys.simulation.catalogue_tables import ids
 from recsys.simulation.contexts import ACTIVITIES, DEVICES
@@ -45,12 +46,12 @@ class EventTable:
         begin = plays.begin_ms[play] + (moment * plays.ms_played[play]).astype(np.int64)
         session = plays.session[play]
         user = self.users.gather(plays.sessions.listener)
-        visit = user + "-" + pl.Series(_nth(plays.sessions.listener)).cast(pl.String)
+        visit = user + "-" + pl.Series(nth(plays.sessions.listener)).cast(pl.String)
         listener, context = plays.listener[play], plays.sessions.context
         situation = context.device.astype(np.int64) * len(ACTIVITIES) + context.activity
         return pl.DataFrame(
             {
-                "event_id": self.users.gather(listener) + ":" + pl.Series(_nth(listener)).cast(pl.String),
+                "event_id": self.users.gather(listener) + ":" + pl.Series(nth(listener)).cast(pl.String),
                 "user_id": self.users.gather(listener),
                 "track_id": self.tracks.gather(plays.track[play]),
                 "ts": pl.Series(self.first + begin.astype("timedelta64[ms]")).cast(pl.Datetime("us", "UTC")),
@@ -74,14 +75,3 @@ def _actions(plays: Plays) -> tuple[Int64, Int64]:
     )
     order = np.argsort(play, kind="stable")
     return play[order], action[order]
-
-
-def _nth(owner: Int64) -> Int64:
-    """(n,) place of each row among those of its owner, from 0; ``owner`` never falls.
-
-    >>> _nth(np.array([4, 4, 4, 7])).tolist()
-    [0, 1, 2, 0]
-    """
-    rows = np.arange(len(owner))
-    nth: Int64 = rows - np.maximum.accumulate(np.where(np.diff(owner, prepend=-1) != 0, rows, 0))
-    return nth

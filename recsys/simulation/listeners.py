@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from recsys.errors import InputError
 from recsys.ragged import Bool, Float32, Float64, Int32
+from recsys.simulation.arrays import products, unit
 from recsys.simulation.contexts import Int8
 from recsys.simulation.laws import ACTIVITY
 from recsys.simulation.music import MARKETS, Music
@@ -83,7 +84,7 @@ class Listeners:
         market = rng.choice(len(share), n, p=share / share.sum()).astype(np.int8)
         cold = rng.random(n) < COLD_SHARE
         centres = _centres(music)
-        start = _unit(_tastes(rng, n, centres, music))
+        start = unit(_tastes(rng, n, centres, music))
         return cls(
             seed=settings.seed,
             days=days,
@@ -98,7 +99,7 @@ class Listeners:
             discovery=rng.beta(2, 3, n).astype(np.float32),
             mainstream=rng.standard_normal(n, dtype=np.float32),
             start=start,
-            end=_unit(start + _DRIFT * _unit(_tastes(rng, n, centres, music))),
+            end=unit(start + _DRIFT * unit(_tastes(rng, n, centres, music))),
             whim_days=rng.integers(3, 10, n).astype(np.int8),
             whims=music.latent[music.sample(rng, _WHIMS)],
             centres=centres,
@@ -110,18 +111,19 @@ class Listeners:
     def long_taste(self, listener: Integers, day: Integers) -> Float32:
         """(n, LATENT) of length 1: the taste without the whim."""
         gone = (np.asarray(day, dtype=np.float32) / max(self.days - 1, 1))[:, None]
-        return _unit(self.start[listener] * (1 - gone) + self.end[listener] * gone)
+        return unit(self.start[listener] * (1 - gone) + self.end[listener] * gone)
 
     def taste(self, listener: Integers, day: Integers) -> Float32:
         """(n, LATENT) of length 1: what (n,) listeners like on (n,) days, 0 the first."""
         # Every listener's first whim began at another time, so that they do not all change on one day.
         turn = (np.asarray(day, dtype=np.int64) + listener) // self.whim_days[listener]
         whim = scrambled(self.seed, listener, turn) % np.uint64(len(self.whims))
-        return _unit(self.long_taste(listener, day) + _WHIM * self.whims[whim])
+        return unit(self.long_taste(listener, day) + _WHIM * self.whims[whim])
 
     def scenes(self, listener: Integers, day: Integers) -> Int8:
         """(n, 3) the scenes that are nearest to the taste of the day, nearest first."""
-        return np.argsort(-(self.taste(listener, day) @ self.centres.T), axis=1)[:, :3].astype(np.int8)
+        nearness = products(self.taste(listener, day), self.centres)
+        return np.argsort(-nearness, axis=1)[:, :3].astype(np.int8)
 
 
 def scrambled(seed: int, *keys: Integers) -> npt.NDArray[np.uint64]:
@@ -150,7 +152,7 @@ def _markets_with_music(music: Music) -> Bool:
 def _centres(music: Music) -> Float32:
     total = np.zeros((SCENES, music.latent.shape[1]))
     np.add.at(total, music.scene, music.latent)
-    return _unit(total)
+    return unit(total)
 
 
 def _tastes(rng: np.random.Generator, n: int, centres: Float32, music: Music) -> Float64:
@@ -170,9 +172,3 @@ def _activity(rng: np.random.Generator, cold: Bool, events: int) -> Float64:
         plays[~cold] *= max(events - few[cold].sum(), events / 2) / warm
     activity = np.where(cold, few, plays)
     return np.asarray(activity / activity.sum())
-
-
-def _unit(vectors: npt.NDArray[np.floating[Any]]) -> Float32:
-    """Rows brought to length 1."""
-    unit: Float32 = (vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)).astype(np.float32)
-    return unit

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from recsys.ragged import Bool, Float32, Int32, Int64
+from recsys.simulation.arrays import nth
 from recsys.simulation.candidates import HABIT, KINDS, Candidates
 from recsys.simulation.contexts import Context, Int8
 from recsys.simulation.feedback import like_probability, play_probability
@@ -194,12 +195,11 @@ def earlier_plays(rng: np.random.Generator, listener: Int64) -> Int64:
     """
     n = len(listener)
     rows = np.arange(n)
-    opens = np.diff(listener, prepend=-1) != 0
-    nth = rows - np.maximum.accumulate(np.where(opens, rows, 0))
+    before = nth(listener)
     # A stretch of plays shares one lag, which leaves the law of the lags as it is.
-    drawn = np.maximum.accumulate(np.where(opens | (rng.random(n) >= _GO_ON), rows, 0))
+    drawn = np.maximum.accumulate(np.where((before == 0) | (rng.random(n) >= _GO_ON), rows, 0))
     lag = REPEAT.sample(rng, n)[drawn]
-    earlier = np.where(lag <= nth, rows - lag, rows)
+    earlier = np.where(lag <= before, rows - lag, rows)
     while (earlier[earlier] != earlier).any():
         earlier = earlier[earlier]
     return earlier

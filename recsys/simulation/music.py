@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys.ragged import Bool, Float32, Float64, Int32, Int64
+from recsys.simulation.arrays import products, summed, unit, weighted
 from recsys.simulation.discography import LIVE, RADIO_EDIT, Discography, Int8
 from recsys.simulation.laws import ARTIST_POPULARITY, LENGTH_MS, POPULARITY
 from recsys.simulation.settings import SCENES, WorldSettings
@@ -103,23 +104,20 @@ class Music:
 
     @cached_property
     def reach(self) -> Float64:
-        """(tracks + 1,): popularity summed up, from 0 to 1."""
-        return _summed(self.popularity)
+        """(tracks + 1,): popularity summed up."""
+        return summed(self.popularity)
 
     def sample(self, rng: np.random.Generator, n: int) -> Int32:
         """(n,) tracks by popularity, of the whole catalogue."""
-        return self._between(rng, np.zeros(n, np.int64), np.full(n, len(self)))
+        return weighted(rng, self.reach, np.zeros(n, np.int64), np.full(n, len(self)))
 
     def sample_scene(self, rng: np.random.Generator, scene: npt.NDArray[np.integer]) -> Int32:
         """(n,) tracks by popularity, the i-th of scene[i]."""
-        return self._between(rng, self.scene_offsets[scene], self.scene_offsets[scene + 1])
+        return weighted(rng, self.reach, self.scene_offsets[scene], self.scene_offsets[scene + 1])
 
     def sample_artist(self, rng: np.random.Generator, artist: npt.NDArray[np.integer]) -> Int32:
         """(n,) tracks by popularity, the i-th by artist[i]."""
-        return self._between(rng, self.artist_offsets[artist], self.artist_offsets[artist + 1])
-
-    def _between(self, rng: np.random.Generator, begin: Int64, end: Int64) -> Int32:
-        return _inverse(self.reach, rng, begin, end)
+        return weighted(rng, self.reach, self.artist_offsets[artist], self.artist_offsets[artist + 1])
 
     @classmethod
     def draw(cls, rng: np.random.Generator, settings: WorldSettings) -> Self:
@@ -169,28 +167,23 @@ def _latent(rng: np.random.Generator, scene_of_artist: Int16, artist: Int32, rec
     """Genres far apart, the flavours of a genre near each other, artists around their scene, tracks around their
     artist, versions close to their original."""
     genre = np.repeat(_directions(rng, len(GENRES)), len(FLAVOURS), axis=0)
-    scene = _unit(genre + 0.7 * _directions(rng, SCENES))
-    of_artist = _unit(scene[scene_of_artist] + 0.7 * _directions(rng, len(scene_of_artist)))
-    latent = _unit(of_artist[artist] + 0.5 * _directions(rng, len(artist)))
+    scene = unit(genre + 0.7 * _directions(rng, SCENES))
+    of_artist = unit(scene[scene_of_artist] + 0.7 * _directions(rng, len(scene_of_artist)))
+    latent = unit(of_artist[artist] + 0.5 * _directions(rng, len(artist)))
     copies = np.flatnonzero(records.version)
-    latent[copies] = _unit(latent[records.version_of[copies]] + 0.08 * _directions(rng, len(copies)))
+    latent[copies] = unit(latent[records.version_of[copies]] + 0.08 * _directions(rng, len(copies)))
     return latent
 
 
 def _directions(rng: np.random.Generator, n: int) -> Float32:
-    return _unit(rng.standard_normal((n, LATENT), dtype=np.float32))
-
-
-def _unit(vectors: Float32) -> Float32:
-    scaled: Float32 = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return scaled
+    return unit(rng.standard_normal((n, LATENT), dtype=np.float32))
 
 
 def _sound(rng: np.random.Generator, scene: Int16, latent: Float32, records: Discography) -> dict[str, Float32]:
     """Audio features: what the genre is like, turned by the latent vector, and noise that nothing explains. A version
     sounds like its original; live it is a little louder."""
     n, genre = len(scene), scene // len(FLAVOURS)
-    turned = np.einsum("nl,tl->nt", latent, _directions(rng, 4))  # not by BLAS: its last digits depend on its threads
+    turned = products(latent, _directions(rng, 4))
 
     def feature(name: str, turn: int, reach: float, noise: float) -> Float32:
         usual = np.array([getattr(g, name) for g in GENRES], dtype=np.float32)[genre]
@@ -237,33 +230,19 @@ def _successors(
 ) -> Int32:
     """The favourite is the nearest of three tracks of the scene, the second any of the scene, the third the artist's,
     the last from anywhere; another version of the same music never follows, but the next track in line instead."""
-    n, reach = len(scene), _summed(popularity)
+    n, reach = len(scene), summed(popularity)
     tracks = np.arange(n, dtype=np.int32)
     stretches = [
         (np.searchsorted(keys, keys), np.searchsorted(keys, keys, side="right")) for keys in (scene, artist)
     ] + [(np.zeros(n, np.int64), np.full(n, n))]
     best, closest = tracks, np.full(n, -2.0, dtype=np.float32)
     for _ in range(3):
-        candidate = _inverse(reach, rng, *stretches[0])
+        candidate = weighted(rng, reach, *stretches[0])
         closeness = np.einsum("nd,nd->n", latent, latent[candidate])
         best = np.where(closeness > closest, candidate, best)
         closest = np.maximum(closest, closeness)
-    out = np.column_stack([best, *(_inverse(reach, rng, *stretch) for stretch in stretches)])
+    out = np.column_stack([best, *(weighted(rng, reach, *stretch) for stretch in stretches)])
     # An original has one other version at most, so one of the next two tracks is different music.
     after = (tracks + 1) % n
     after = np.where(original[after] == original, (tracks + 2) % n, after)
     return np.where(original[out] == original[:, None], after[:, None], out).astype(np.int32)
-
-
-def _summed(popularity: Float32) -> Float64:
-    """(n + 1,) from 0 to 1."""
-    total = np.cumsum(popularity, dtype=np.float64)
-    return np.concatenate([[0.0], total / total[-1]])
-
-
-def _inverse(reach: Float64, rng: np.random.Generator, begin: Int64, end: Int64) -> Int32:
-    """(n,) indices drawn by the probabilities that ``reach`` sums up, the i-th from begin[i] to before end[i]."""
-    low, high = reach[begin], reach[end]
-    point = low + rng.random(len(low)) * (high - low)
-    # Rounding may put a point on the upper edge of its stretch.
-    return np.clip(np.searchsorted(reach, point, side="right") - 1, begin, end - 1).astype(np.int32)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import polars as pl
 
 from recsys.ragged import Bool, Float64, Int32, Int64
+from recsys.simulation.arrays import nth, year
 from recsys.simulation.catalogue_tables import SCENE_NAMES, artist_names, ids
 from recsys.simulation.laws import PLAYLIST_LENGTH
 from recsys.simulation.music import FLAVOURS, GENRES, SUCCESSORS, Music
@@ -97,9 +98,7 @@ def playlists(seed: int, music: Music, settings: WorldSettings) -> Iterator[tupl
         yield "playlists", _described(rng, music, plans, artists).insert_column(0, own.alias("playlist_id"))
         yield (
             "playlist_tracks",
-            pl.DataFrame(
-                {"playlist_id": own.gather(row), "position": _places(row), "track_id": track_id.gather(track)}
-            ),
+            pl.DataFrame({"playlist_id": own.gather(row), "position": nth(row), "track_id": track_id.gather(track)}),
         )
 
 
@@ -117,12 +116,12 @@ def _members(rng: np.random.Generator, music: Music, plans: Plans, by_release: I
 
     # The best first; then of the same music one version, of an artist a few tracks, and no more than wanted.
     best = np.lexsort((-fit, row))
-    best = best[_nth(row[best], music.version_of[track[best]]) == 0]
+    best = best[_nth_of_value(row[best], music.version_of[track[best]]) == 0]
     cap = rng.integers(2, MOST_OF_AN_ARTIST + 1, len(plans.title))
     cap[rng.random(len(cap)) < _ONE_EACH] = 1
     cap[plans.names("artist")] = len(music)
-    best = best[_nth(row[best], music.artist[track[best]]) < cap[row[best]]]
-    best = best[_places(row[best]) < plans.length[row[best]]]
+    best = best[_nth_of_value(row[best], music.artist[track[best]]) < cap[row[best]]]
+    best = best[nth(row[best]) < plans.length[row[best]]]
     best.sort()
     row, track = row[best], track[best]
     return row, track[_ordered(rng, music, plans, row, track)]
@@ -139,7 +138,7 @@ def _candidates(
     spare = 1.5 + np.sqrt(_SCARCE / len(music)) + 2 * strict
     drawn = np.ceil(spare * plans.length).astype(np.int64) + 5
     row = np.repeat(np.arange(n), drawn)
-    place = _places(row)
+    place = nth(row)
 
     main = music.scene[plans.seed]
     genre = main // len(FLAVOURS) * len(FLAVOURS)
@@ -207,7 +206,7 @@ def _ordered(rng: np.random.Generator, music: Music, plans: Plans, row: Int64, t
     key = np.select(chosen, [np.asarray(values, dtype=np.float64) for values in keys.values()])
     ranked = np.lexsort((key, row))
     # An arc: the even ranks rise to the middle, the odd ones fall from it.
-    place, size = _places(row), np.bincount(row)[row]
+    place, size = nth(row), np.bincount(row)[row]
     arc = np.where(place % 2 == 0, place // 2, size - 1 - place // 2)
     place = np.where(order == ORDERS.index("arc"), arc, place)
     return ranked[np.lexsort((place, row))]
@@ -234,19 +233,13 @@ def _described(rng: np.random.Generator, music: Music, plans: Plans, artists: St
 
 
 def _decade(day: Int32) -> Int64:
-    year: Int64 = day.astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64) + 1970
-    return year // 10 * 10
+    return year(day) // 10 * 10
 
 
-def _places(row: Int64) -> Int64:
-    """(n,) how many entries of the same row stand before an entry; ``row`` never falls."""
-    return np.arange(len(row)) - np.searchsorted(row, row)
-
-
-def _nth(row: Int64, value: Int32) -> Int64:
+def _nth_of_value(row: Int64, value: Int32) -> Int64:
     """(n,) how often a value has already been in its row."""
     key = row << 32 | value
     order = np.argsort(key, kind="stable")
-    nth = np.empty(len(key), dtype=np.int64)
-    nth[order] = _places(key[order])
-    return nth
+    places = np.empty(len(key), dtype=np.int64)
+    places[order] = nth(key[order])
+    return places
