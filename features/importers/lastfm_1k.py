@@ -18,6 +18,7 @@ import polars as pl
 from features.importers.base import Batch, Request, expected_files
 from features.importers.logs import MusicBrainzIds, named_tracks
 from features.importers.reading import Seen, flagged, good, read_plain
+from recsys.errors import InputError
 
 LISTENS = "userid-timestamp-artid-artname-traid-traname.tsv"
 COLUMNS = ["userid", "timestamp", "artid", "artname", "traid", "traname"]
@@ -44,7 +45,7 @@ class LastFm1K:
 
     def batches(self) -> Iterator[Batch]:
         tracks, mbids = Seen("track_id"), MusicBrainzIds()
-        for raw in read_plain(self.files[0], COLUMNS, header=False, batch_rows=100_000):
+        for number, raw in enumerate(read_plain(self.files[0], COLUMNS, header=False, batch_rows=100_000)):
             rows = named_tracks(
                 raw.with_columns(
                     title=pl.col("traname").str.strip_chars(), artist_name=pl.col("artname").str.strip_chars()
@@ -65,6 +66,10 @@ class LastFm1K:
                     "later than the set itself (May 2010)": pl.col("ts") >= PUBLISHED,
                 },
             )
+            if number == 0 and good(plays).is_empty():
+                raise InputError(
+                    f"{self.files[0]}: no line is a listen; lastfm-1k expects, with tabs, {', '.join(COLUMNS)}"
+                )
             sound = good(plays)
             yield Batch("tracks", sound.filter(tracks.first(sound)), read=0)
             yield Batch("track_aliases", mbids.aliases(sound, "traid"), read=0)

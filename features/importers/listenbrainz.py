@@ -42,6 +42,7 @@ FIELDS = {
     "submitted": "track_metadata.additional_info.recording_mbid",
 }
 BATCH_ROWS = 25_000
+NO_LISTEN = "no listen in JSON"
 _ISRC = r"^[A-Za-z]{2}-?[A-Za-z0-9]{3}-?\d{2}-?\d{5}$"
 
 
@@ -66,8 +67,10 @@ class ListenBrainz:
 
     def batches(self) -> Iterator[Batch]:
         tracks, mbids = Seen("track_id"), MusicBrainzIds()
-        for lines in self._lines():
+        for number, lines in enumerate(self._lines()):
             rows = named_tracks(_listens(lines))
+            if number == 0 and rows["_reason"].eq_missing(NO_LISTEN).all():
+                raise InputError(f"{lines['_file'][0]}: {NO_LISTEN} on any line; listenbrainz expects one on each")
             sound = good(rows)
             yield Batch("tracks", sound.filter(tracks.first(sound)), read=0)
             yield Batch("track_aliases", mbids.aliases(sound, "mbid"), read=0)
@@ -136,7 +139,7 @@ def _listens(lines: pl.DataFrame) -> pl.DataFrame:
         rows,
         {
             "not UTF-8": pl.col("_row").str.contains("\ufffd", literal=True),
-            "no listen, or no JSON object": pl.all_horizontal(pl.col(list(found.columns)).is_null()),
+            NO_LISTEN: pl.all_horizontal(pl.col(list(found.columns)).is_null()),
             "no artist": pl.col("artist_name").is_null(),
             "no title": pl.col("title").is_null(),
             "no time": pl.col("ts").is_null(),

@@ -223,7 +223,7 @@ LOG_PUBLISHERS = [
         },
         rows=10,
         counts={"tracks": 2, "track_aliases": 2 + 1, "events": 5},
-        reasons={"no time": 1, "no title": 1, "no artist": 1, "no listen, or no JSON object": 2},
-        lines={"no time": 1, "no listen, or no JSON object": 4},
+        reasons={"no time": 1, "no title": 1, "no artist": 1, "no listen in JSON": 2},
+        lines={"no time": 1, "no listen in JSON": 4},
     ),
 ]

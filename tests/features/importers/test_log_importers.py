@@ -267,3 +267,14 @@ def test_listenbrainz_archive_of_another_dump_names_what_was_expected(workspace:
     (tmp_path / "listenbrainz-public-dump.tar").write_bytes(archive({"lbdump/user": b"1"}))
     with pytest.raises(InputError, match=r"holds no listens/YEAR/MONTH\.listens; listenbrainz expects"):
         bring("listenbrainz", tmp_path)
+
+
+def test_a_file_of_something_else_is_refused_at_its_first_batch(workspace: Path, tmp_path: Path) -> None:
+    (tmp_path / "userid-timestamp-artid-artname-traid-traname.tsv").write_text("user,song\nann,Halo\n")
+    with pytest.raises(
+        InputError, match=r"\.tsv: no line is a listen; lastfm-1k expects, with tabs, userid, timestamp"
+    ):
+        bring("lastfm-1k", tmp_path)
+    (tmp_path / "3.listens").write_text("user,song\nann,Halo\n")
+    with pytest.raises(InputError, match=r"3\.listens: no listen in JSON on any line; listenbrainz expects"):
+        bring("listenbrainz", tmp_path / "3.listens")
