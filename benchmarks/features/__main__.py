@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from project import grids
-from results import Machine, Results, Run, Step
+from results import Machine, Results
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from walk import Walk, World
@@ -50,39 +51,44 @@ def main() -> None:
     if len(sizes) < 2:
         parser.error("--events: two sizes or more, or there is no slope")
     worlds = [World.of(events, chosen.listener_events) for events in (START_EVENTS, *sizes)]
-    results = run(worlds, chosen.scratch, executors=not chosen.no_executors, catalogue=chosen.catalogue)
-    if chosen.out:
-        write_bytes(chosen.out, (results.model_dump_json(indent=1) + "\n").encode())
+    for results in run(worlds, chosen.scratch, executors=not chosen.no_executors, catalogue=chosen.catalogue):
+        if chosen.out:
+            write_bytes(chosen.out, (results.model_dump_json(indent=1) + "\n").encode())
     console = Console()
     console.width = max(console.width, WIDTH)
     for grid in grids(results):
         console.print(grid.table(), "")
 
 
-def run(worlds: list[World], scratch: Path | None, *, executors: bool, catalogue: bool) -> Results:
-    """The first world is the one of the fixed costs; the second, the smallest, is profiled and made on executors."""
-    machine = Machine.here()
-    runs: list[Run] = []
-    inside, compared, made = dict[str, dict[str, float]](), None, list[Step]()
+def run(worlds: list[World], scratch: Path | None, *, executors: bool, catalogue: bool) -> Iterator[Results]:
+    """What is known after each world. The first one is that of the fixed costs; the second, the smallest, is profiled
+    and made on executors as well."""
+    results = None
     columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("", total=COMMANDS * len(worlds) + PROFILED + executors + catalogue)
-        for number, world in enumerate(worlds):
 
-            def told(name: str, world: World = world) -> None:
-                progress.log(f"{world.events:,} events: {name}")
-                progress.update(bar, description=name, advance=1)
+        def told(name: str) -> None:
+            progress.log(name)
+            progress.update(bar, description=name, advance=1)
 
+        for world in worlds:
+            progress.log(f"[bold]{world.events:,} events")
             with tempfile.TemporaryDirectory(prefix="segue-bench-", dir=scratch) as folder:
                 walk = Walk(Path(folder), told)
-                runs.append(walk.run(world))
-                if number == 1:
-                    inside = walk.inside()
-                    compared = walk.executors() if executors else None
-        if catalogue:
+                found = walk.run(world)
+                if results is None:
+                    results = Results(machine=Machine.here(), start=found)
+                    continue
+                if not results.runs:
+                    results.inside = walk.inside()
+                    results.executors = walk.executors() if executors else None
+                results.runs.append(found)
+                yield results
+        if catalogue and results:
             with tempfile.TemporaryDirectory(prefix="segue-bench-", dir=scratch) as folder:
-                made = [Walk(Path(folder), told).simulate(CATALOGUE)]
-    return Results(machine=machine, start=runs[0], runs=runs[1:], inside=inside, executors=compared, catalogue=made)
+                results.catalogue = [Walk(Path(folder), told).simulate(CATALOGUE)]
+            yield results
 
 
 if __name__ == "__main__":

@@ -107,7 +107,7 @@ class Results(BaseModel):
 
     machine: Machine
     start: Run
-    runs: list[Run]
+    runs: list[Run] = []
     inside: dict[str, dict[str, float]] = {}
     """Kind of file -> function -> seconds, of the import of the smallest log under a profiler."""
     executors: Executors | None = None

@@ -7,9 +7,11 @@ the tree: pages that two processes share count twice.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -140,10 +142,9 @@ class _Watch:
 
 
 def _size(folders: Sequence[Path]) -> int:
+    """Bytes of all files; Spark's own come and go while they are counted, and folders with them."""
     total = 0
-    for path in (path for folder in folders for path in folder.rglob("*")):
-        try:
-            total += path.lstat().st_size
-        except FileNotFoundError:  # Spark's own files come and go.
-            continue
+    for file in (Path(at, name) for folder in folders for at, _, names in os.walk(folder) for name in names):
+        with suppress(FileNotFoundError):
+            total += file.lstat().st_size
     return total
