@@ -97,12 +97,13 @@ class Sink:
     def _completed(self, table: str, rows: pl.DataFrame) -> pl.DataFrame:
         """With the columns that are the sink's to fill."""
         if table == "tracks":
-            if "artist_id" not in rows.columns:
-                rows = rows.with_columns(artist_id=artist_id(pl.col("artist_name")))
-            if "name_key" not in rows.columns:
-                rows = rows.with_columns(name_key=name_key(pl.col("artist_name"), pl.col("title")))
+            artist = pl.col("artist_name")
+            derived = {"artist_id": artist_id(artist), "name_key": name_key(artist, pl.col("title"))}
+            completed = {name: value for name, value in derived.items() if name not in rows.columns}
             if "isrc" in rows.columns:
-                rows = rows.with_columns(pl.col("isrc").str.to_uppercase().str.replace_all("[^A-Z0-9]", ""))
+                completed["isrc"] = pl.col("isrc").str.to_uppercase().str.replace_all("[^A-Z0-9]", "")
+            # Lazily, so that the parts that these have in common (names without accents, ..) are worked out once.
+            rows = rows.lazy().with_columns(**completed).collect()
         if table == "events":
             if "event_id" not in rows.columns:
                 parts = [pl.lit(self.import_id), "_file", "_line", *({"position"} & set(rows.columns))]
@@ -148,7 +149,7 @@ class Sink:
             if column not in rows.columns:
                 continue
             is_track = pl.lit(True) if kind is None else pl.col(kind) == "track"
-            found = self.resolver.canonical(rows.select(pl.col(column).alias("track_id")))["track_id"]
+            found = self.resolver.canonical(rows[column])
             dangling = rows.filter(is_track & found.is_null())
             self._quarantine(dangling.with_columns(_reason=pl.lit(f"{column} names a track that is not in the source")))
             known = pl.when(is_track).then(found).otherwise(pl.col(column))

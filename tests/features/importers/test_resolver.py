@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.importers.base import Batch, ImportSettings
-from features.importers.resolver import Resolver
+from features.importers.resolver import Ids, Resolver
 from features.importers.run import run
 from recsys.errors import InputError
 from recsys.workspace import Workspace
 
 TRACK = {"track_id": pl.String, "name_key": pl.String, "isrc": pl.String}
+_STRINGS = {"source_id": pl.String, "track_id": pl.String}
 KEYS = st.sampled_from(["a|x", "a|y", "b|x", "c|z"])
 ROWS = st.lists(st.tuples(st.sampled_from("123456"), KEYS, st.sampled_from([None, "I1", "I2"])), max_size=12)
 
@@ -52,7 +53,7 @@ def test_aliases_are_total_and_one_to_one(
     both = matched.join(mine_rows, on="source_id", suffix="_mine")
     assert both.filter(pl.col("method") == "name").select((pl.col("name_key") == pl.col("name_key_mine")).all()).item()
     assert both.filter(pl.col("method") == "isrc").select((pl.col("isrc") == pl.col("isrc_mine")).all()).item()
-    assert resolver.canonical(rows.select("track_id"))["track_id"].null_count() == 0
+    assert resolver.canonical(rows["track_id"]).null_count() == 0
 
 
 def test_isrc_goes_before_name_and_ambiguity_lowers_confidence() -> None:
@@ -71,6 +72,26 @@ def test_isrc_goes_before_name_and_ambiguity_lowers_confidence() -> None:
     ]
     assert [round(row[3], 2) for row in rows] == [0.98, 0.9, 0.7, 1.0]
     assert new["track_id"].to_list() == ["mine:4"]
+
+
+@given(batches=st.lists(st.lists(st.text("abc", max_size=3), max_size=8), max_size=5), odds=st.integers(1, 5))
+def test_ids_are_found_among_any_number_of_equal_hashes(batches: list[list[str]], odds: int) -> None:
+    def poor(series: pl.Series) -> pl.Series:
+        return (series.str.len_bytes() % odds).cast(pl.UInt64)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pl.Series, "hash", poor)
+        ids, expected = Ids(), dict[str, str]()
+        for batch in batches:
+            fresh = [name for name in dict.fromkeys(batch) if name not in expected]
+            expected |= {name: f"t:{name}" for name in fresh}
+            ids.add(
+                pl.DataFrame({"source_id": fresh, "track_id": [f"t:{n}" for n in fresh]}, _STRINGS).with_columns(
+                    aliased=True
+                )
+            )
+            asked = ["a", "b", "", "cab", "bcd", *batch]
+            assert ids.tracks(ids.find(pl.Series(asked))).to_list() == [expected.get(name) for name in asked]
 
 
 class _Source:
