@@ -33,7 +33,8 @@ class DatasetManifest(BaseModel):
     format_version: int = FORMAT_VERSION
     name: str
     fingerprint: str
-    """12 hex digits over the imports and the feature config: equal means equal training tables."""
+    """12 hex digits over the imports and the feature config: equal means equal training tables. `simulated-` stands
+    before them where the simulator made the data."""
     sources: list[str]
     simulated: bool
     """Made by the simulator: it tests code and scale, and is never evidence of quality."""
@@ -49,6 +50,8 @@ class DatasetManifest(BaseModel):
     """Rows by table, sequences by split, and what was folded or left out, by reason."""
     audio_features: list[str]
     tags: list[str]
+    contexts: list[str] = []
+    """What `context` of the sequences stands for, as the events have it; those of most plays in training first."""
     text_encoder: str
     unit: str = "playlist"
     """What a person calls one sequence: playlist, radio programme, session. Reasons say "in 41 playlists"."""
@@ -119,6 +122,18 @@ class Queries:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Skips:
+    """What was skipped between the items of sequences: ragged over the same n sequences.
+
+    items: ragged item indices in the order of skipping; before: ragged of the same shape, how many items of its
+    sequence came before each skip.
+    """
+
+    items: Ragged
+    before: Ragged
+
+
 @dataclass(frozen=True)
 class Dataset:
     """A data set in memory. ``items`` is ITEMS of recsys.schema; ``split`` holds 0, 1, 2 for train, valid, test."""
@@ -174,6 +189,55 @@ class Dataset:
             pl.scan_parquet(self.folder / "sequences.parquet", glob=False).select(last).collect().to_series().to_numpy()
         )
         return replace(self, sequences=replace(self.sequences, starts=ends)).part(*splits)
+
+    def contexts(self) -> Ragged | None:
+        """In which context each item of `sequences` was played: indices into ``manifest.contexts``, -1 unknown.
+
+        None where the source tells of none. Read when asked for. Raises InputError where it does not fit the items.
+        """
+        found = self._lists("context")
+        if found is None:
+            return None
+        (codes,) = found
+        if not np.array_equal(codes.offsets, self.sequences.items.offsets):
+            raise self._unfit("context", "has not one entry an item")
+        self._check("context", codes, -1, len(self.manifest.contexts) - 1)
+        return codes
+
+    def skips(self) -> Skips | None:
+        """What was skipped meanwhile; None where the source tells of no skips.
+
+        Read when asked for. Raises InputError where it does not fit the items.
+        """
+        found = self._lists("skips", "skips_at")
+        if found is None:
+            return None
+        items, before = found
+        if not np.array_equal(items.offsets, before.offsets):
+            raise self._unfit("skips_at", "has not one entry a skip")
+        self._check("skips", items, 0, len(self.items) - 1)
+        self._check("skips_at", before, 0, self.sequences.items.lengths[before.rows])
+        return Skips(items, before)
+
+    def _lists(self, *columns: str) -> list[Ragged] | None:
+        """Columns of `sequences.parquet`; None where the file is older than they are, or one is null."""
+        path = self.folder / "sequences.parquet"
+        if not set(columns) <= set(pl.read_parquet_schema(path)):
+            return None
+        table = pl.read_parquet(path, columns=list(columns), glob=False)
+        if any(table[column].null_count() for column in columns):
+            return None
+        return [
+            Ragged.from_lengths(table[c].explode(empty_as_null=False).to_numpy(), table[c].list.len().to_numpy())
+            for c in columns
+        ]
+
+    def _check(self, column: str, found: Ragged, least: int, most: int | Int64) -> None:
+        if bool(((found.values < least) | (found.values > most)).any()):
+            raise self._unfit(column, "holds an index outside what it points to")
+
+    def _unfit(self, column: str, fault: str) -> InputError:
+        return InputError(f"{self.folder}/sequences.parquet: {column} {fault}; make it anew: segue features")
 
     @property
     def train_counts(self) -> Int64:

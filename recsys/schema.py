@@ -189,6 +189,13 @@ SEQUENCES = _table(
     _optional("start_ts", TS),
     _required("items", pa.list_(pa.int32()), "item indices in order"),
     _optional("ts", pa.list_(TS), "time of each item, where the source has it"),
+    _optional("context", pa.list_(pa.int32()), "context of each item: index into the manifest's contexts, -1 unknown"),
+    _optional(
+        "skips",
+        pa.list_(pa.int32()),
+        "item indices of the tracks skipped meanwhile, in order; those that training never plays are left out",
+    ),
+    _optional("skips_at", pa.list_(pa.int32()), "of each skip, the number of items before it"),
 )
 
 CONTENT = _table(

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from features.jobs import clean, content, sequences, sessions, split, statistics, tables, vectors
+from features.jobs import clean, content, rows, sequences, sessions, split, statistics, tables, vectors
 from features.jobs.plan import FeatureSettings, Plan
 from recsys import schema, text
 from recsys.dataset import DatasetManifest, Protocol
@@ -41,19 +42,20 @@ def build(
         staging = tables.Staging(spark, folder / "staging")
         job = _Job(workspace, plan, settings, staging, folder, {})
         step("clean")
-        read = job.events() if plan.kind == "events" else job.playlists()
+        events = job.events() if plan.kind == "events" else job.playlists()
         step("sessions")
-        plays = job.plays(read) if plan.kind == "events" else read
-        days = job.days(plays)
+        every = job.sessions(events)
+        days = job.days(every)
         protocol, reason = job.protocol(days)
-        plays = job.timed(plays) if protocol in TIMED else plays
+        every = job.timed(every, days) if protocol in TIMED else every
         step("statistics")
-        job.statistics(plays)
+        job.statistics(every, days)
         step("split")
-        spans, boundaries = job.split(plays, days, protocol)
+        kept, boundaries = job.split(every, days, protocol)
         step("sequences")
-        items = job.items(plays, spans, leave_one_out=protocol == "leave_one_out")
-        dated = job.sequences(plays, spans)
+        items = job.items(kept, leave_one_out=protocol == "leave_one_out")
+        contexts = job.contexts(kept, events)
+        dated = job.sequences(kept, items, contexts)
         step("content")
         described = job.content(items)
         step("text vectors")
@@ -71,6 +73,7 @@ def build(
             counts=job.counts,
             audio_features=described.features,
             tags=described.tags,
+            contexts=contexts["context"].to_list(),
             text_encoder=encoder.name,
             unit=plan.unit,
             config={**settings.model_dump(exclude={"sources"}), "protocol_reason": reason},
@@ -91,38 +94,59 @@ class _Job:
     counts: dict[str, int]
 
     def read(self, table: str, sources: list[str] | None = None) -> DataFrame:
-        return tables.read(self.staging.spark, self.workspace, table, sources)
+        return tables.read(self.staging.spark, self.workspace, table, sources or self.plan.content)
 
     def events(self) -> DataFrame:
-        """Each play and like once."""
+        """Each play, like and skip once."""
         raw = tables.rows(self.workspace.table_files("events", [self.plan.name]))
-        played = self.read("events", [self.plan.name]).filter(F.col("action").isin(*clean.PLAYED))
-        once = self.staging.keep("once", clean.unique_events(played))
-        kept = self.staging.keep("events", clean.fold_lists(once))
-        counted, unique = played.count(), self.staging.rows("once")
+        told = self.read("events", [self.plan.name]).filter(F.col("action").isin(*clean.PLAYED, clean.SKIPPED))
+        told = told.select("event_id", *clean.EVENT, "context")
+        told_by_skip = dict(told.groupBy(clean.is_skip()).count().collect())
+        plays, self.counts["skips"] = told_by_skip.get(False, 0), told_by_skip.get(True, 0)
         self.counts["events"] = raw
-        self.counts["left out: skips, dislikes and the like"] = raw - counted
-        self.counts["folded: the same event again"] = counted - unique
-        self.counts["folded: the same list again"] = unique - self.staging.rows("events")
-        return kept
+        self.counts["left out: skips, dislikes and the like"] = raw - plays
+        repeats = self.staging.keep("repeats", clean.repeats(told))
+        if not self.staging.rows("repeats"):
+            self.counts["told once"] = plays
+            return told
+        marked = clean.suspects(told, repeats)
+        suspects = self.staging.keep("suspects", marked.filter("suspect").drop("suspect"))
+        once = self.staging.keep("once", clean.unique_events(suspects))
+        folded = self.staging.keep("folded", clean.fold_lists(once))
+        left = [frame.filter(~clean.is_skip()).count() for frame in (suspects, once, folded)]
+        self.counts["folded: the same event again"] = left[0] - left[1]
+        self.counts["folded: the same list again"] = left[1] - left[2]
+        self.counts["told once"] = plays - left[0] + left[2]
+        return marked.filter(~F.col("suspect")).drop("suspect").unionByName(folded)
 
     def playlists(self) -> DataFrame:
         """Each track of a playlist once."""
         raw = tables.rows(self.workspace.table_files("playlist_tracks", [self.plan.name]))
-        kept = self.staging.keep("plays", clean.playlist_plays(self.read("playlist_tracks", [self.plan.name])))
+        kept = self.staging.keep("events", clean.playlist_plays(self.read("playlist_tracks", [self.plan.name])))
         self.counts["playlist tracks"] = raw
-        self.counts["folded: the same track in a playlist again"] = raw - self.staging.rows("plays")
+        self.counts["folded: the same track in a playlist again"] = raw - self.staging.rows("events")
         return kept
 
-    def plays(self, events: DataFrame) -> DataFrame:
-        in_sessions = sessions.plays(events, self.settings.session_gap_minutes)
-        kept = self.staging.keep("plays", clean.fold_repeats(in_sessions))
-        self.counts["folded: the same track at once again"] = self.staging.rows("events") - self.staging.rows("plays")
-        return kept
+    def sessions(self, events: DataFrame) -> DataFrame:
+        """The sequences, with the numbers of their tracks (see `numbers`)."""
+        self.staging.keep("numbers", events.select("track_id").distinct())
+        numbers = pl.read_parquet(self.staging.parts("numbers"), glob=False).sort("track_id")
+        numbers = numbers.with_row_index("track").cast({"track": pl.Int32})
+        numbered = sessions.numbered(events, self.staging.share("numbered", numbers))
+        pieces = self.staging.keep("pieces", sessions.pieces(numbered, self.settings.session_gap_minutes))
+        found = self.staging.keep("sessions", sessions.joined(pieces, self.settings.max_session_minutes))
+        told = self.counts["told once"] if self.plan.kind == "events" else self.staging.rows("events")
+        self.counts["folded: the same track at once again"] = told - (found.agg(F.sum("plays")).first()[0] or 0)
+        return found
 
-    def days(self, plays: DataFrame) -> DataFrame:
+    @property
+    def numbers(self) -> pl.DataFrame:
+        """track_id, track: its place among all tracks in the order of their ids."""
+        return pl.read_parquet(self.staging.folder / "numbered.parquet")
+
+    def days(self, every: DataFrame) -> DataFrame:
         """owner_id, day (null: no time), plays."""
-        daily = plays.groupBy("owner_id", F.to_date("ts").alias("day")).agg(F.count(F.lit(1)).alias("plays"))
+        daily = sessions.plays(every).groupBy("owner_id", "day").agg(F.count(F.lit(1)).alias("plays"))
         return self.staging.keep("days", daily)
 
     def protocol(self, days: DataFrame) -> tuple[Protocol, str]:
@@ -156,24 +180,31 @@ class _Job:
             return "owner_time", f"{top['owner_id']} is {last:.0%} of the last days, but {whole:.0%} of all"
         return "global_time", "dated events"
 
-    def timed(self, plays: DataFrame) -> DataFrame:
-        dated = plays.filter(F.col("ts").isNotNull())
-        self.counts["left out: events without a time"] = plays.count() - dated.count()
-        return dated
+    def timed(self, every: DataFrame, days: DataFrame) -> DataFrame:
+        undated = days.filter(F.col("day").isNull()).agg(F.sum("plays")).first()[0] or 0
+        self.counts["left out: events without a time"] = undated
+        return self.staging.keep("timed", sessions.timed(every)) if undated else every
 
-    def statistics(self, plays: DataFrame) -> None:
-        for name, job in (
-            ("track_statistics", statistics.track_statistics),
-            ("listener_statistics", statistics.listener_statistics),
+    def statistics(self, every: DataFrame, days: DataFrame) -> None:
+        plays = sessions.plays(every)
+        first = self.staging.keep("first", statistics.first_plays(plays))
+        span = days.agg(F.min("day"), F.max("day")).first()
+        for name, job, subject in (
+            ("track_statistics", statistics.track_statistics, "track"),
+            ("listener_statistics", statistics.listener_statistics, "user_id"),
         ):
-            subject = schema.TRAINING_TABLES[name].names[1]
-            self.staging.keep(name, job(plays).orderBy("day", subject))
-            self._write(name)
+            found = job(plays, first)
+            if span[0] is not None:
+                found = statistics.in_order(found, subject, tuple(span), self.staging.partitions)
+            self.staging.keep(name, found)
+        ids = pa.chunked_array([self.numbers["track_id"].to_arrow()])
+        named = (b.append_column("track_id", ids.take(b["track"])) for b in self.staging.batches("track_statistics"))
+        self._write("track_statistics", named)
+        self._write("listener_statistics", self.staging.batches("listener_statistics"))
 
-    def split(self, plays: DataFrame, days: DataFrame, protocol: Protocol) -> tuple[DataFrame, dict[str, str]]:
+    def split(self, every: DataFrame, days: DataFrame, protocol: Protocol) -> tuple[DataFrame, dict[str, str]]:
         """The sequences with their part (see `features.jobs.split`), and the cuts in time."""
         shares = self.settings.valid_share, self.settings.test_share
-        every = self.staging.keep("spans", split.spans(plays))
         long = every.filter(F.col("plays") >= self.settings.min_sequence)
         short = every.filter(F.col("plays") < self.settings.min_sequence)
         lost = short.agg(F.count(F.lit(1)), F.sum("plays")).first()
@@ -194,9 +225,10 @@ class _Job:
         first = split.day_splits(days, "all", *shares).groupBy("split").agg(F.min("day").alias("day")).collect()
         return {row["split"]: f"{row['day']}T00:00:00+00:00" for row in first if row["split"] != "train"}
 
-    def items(self, plays: DataFrame, spans: DataFrame, *, leave_one_out: bool) -> pl.DataFrame:
+    def items(self, kept: DataFrame, *, leave_one_out: bool) -> pl.DataFrame:
         """Write the vocabulary: the most frequent in training first."""
-        counts = sequences.track_counts(plays, spans, leave_one_out=leave_one_out)
+        numbers = self.staging.share("named", self.numbers)
+        counts = sequences.track_counts(kept, leave_one_out=leave_one_out).join(F.broadcast(numbers), "track")
         self.staging.keep("tracks", sequences.described(counts, self.read("tracks")))
         found = pl.read_parquet(self.staging.parts("tracks"), glob=False)
         items = found.sort(["train_count", "track_id"], descending=[True, False]).with_columns(
@@ -206,26 +238,27 @@ class _Job:
         self.counts["items"] = len(items)
         self.counts["items cold"] = int((items["train_count"] == 0).sum())
         self.counts["items without a description"] = int(items["name_key"].is_null().sum())
-        vocabulary = items.select("index", "track_id", "artist_id", "name_key")
-        vocabulary.write_parquet(self.staging.folder / "vocabulary.parquet")
         return items
 
-    @property
-    def vocabulary(self) -> DataFrame:
-        """index, track_id, artist_id, name_key of the items."""
-        return self.staging.spark.read.parquet(tables.location(self.staging.folder / "vocabulary.parquet"))
+    def contexts(self, kept: DataFrame, events: DataFrame) -> pl.DataFrame:
+        """hash, context: the most frequent in training first."""
+        self.staging.keep("contexts", sequences.contexts(kept, events, self.settings.max_contexts))
+        found = pl.read_parquet(self.staging.parts("contexts"), glob=False)
+        return found.sort(["count", "context"], descending=[True, False])
 
-    def sequences(self, plays: DataFrame, spans: DataFrame) -> bool:
+    def sequences(self, kept: DataFrame, items: pl.DataFrame, contexts: pl.DataFrame) -> bool:
         """Write the sequences. Returns whether all of them have a time."""
-        self.staging.keep("sequences", sequences.rows(plays, spans, self.vocabulary.select("index", "track_id")))
-        self._write("sequences")
+        self.staging.keep("sequences", sequences.in_order(kept))
+        codes = rows.Codes.of(len(self.numbers), items, contexts, skips=bool(self.counts.get("skips")))
+        self._write("sequences", rows.encoded(self.staging.batches("sequences"), codes))
         starts = pl.scan_parquet(self.folder / "sequences.parquet", glob=False).select(pl.col("start_ts").null_count())
         return int(starts.collect().item()) == 0
 
     def content(self, items: pl.DataFrame) -> vectors.Content:
         tracks = self.read("tracks")
-        audio = content.audio(self.vocabulary, tracks, self.read("audio_features"))
-        tags = content.tags(self.vocabulary, tracks, self.read("tags"))
+        vocabulary = self.staging.share("vocabulary", items.select("index", "track_id", "artist_id", "name_key"))
+        audio = content.audio(vocabulary, tracks, self.read("audio_features"))
+        tags = content.tags(vocabulary, tracks, self.read("tags"))
         for name, frame in (("audio", audio), ("tags", tags)):
             self.staging.keep(name, frame)
         described = vectors.join(
@@ -234,25 +267,11 @@ class _Job:
             max_tags=self.settings.max_tags,
             min_items=self.settings.min_tag_items,
         )
-        self.counts.update(_coverage(items, described.table))
+        self.counts.update(described.coverage(items))
         return described
 
-    def _write(self, name: str) -> None:
-        rows = tables.write(self.folder / f"{name}.parquet", name, self.staging.batches(name))
-        self.counts[name.replace("_", " ")] = rows
-
-
-def _coverage(items: pl.DataFrame, table: pl.DataFrame) -> dict[str, int]:
-    """Items, and plays of items, that have audio features, tags, either, or at least tags of their artist."""
-    audio, tags = pl.col("audio").is_not_null(), (pl.col("nearest") < 2).fill_null(False)
-    kinds = {"content": audio | tags, "audio": audio, "tags": tags, "artist tags": pl.col("nearest").is_not_null()}
-    joined = items.select("index", "count").join(table, on="index")
-    row = joined.select(
-        pl.col("count").sum().alias("plays"),
-        *(has.sum().alias(f"items with {kind}") for kind, has in kinds.items()),
-        *(pl.col("count").filter(has).sum().alias(f"plays with {kind}") for kind, has in kinds.items()),
-    )
-    return {name: int(value) for name, value in row.row(0, named=True).items()}
+    def _write(self, name: str, batches: Iterable[pa.Table]) -> None:
+        self.counts[name.replace("_", " ")] = tables.write(self.folder / f"{name}.parquet", name, batches)
 
 
 @contextmanager

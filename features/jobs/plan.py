@@ -17,7 +17,7 @@ from recsys.files import fingerprint, read_json, read_model
 from recsys.settings import Settings
 from recsys.workspace import Workspace
 
-JOB_VERSION = 1
+JOB_VERSION = 2
 """Raised with every change of the jobs that changes what they write, so that old data sets are made anew."""
 
 Kind = Literal["events", "playlists"]
@@ -45,12 +45,17 @@ class FeatureSettings(Settings, table="features"):
     leave-one-out."""
     session_gap_minutes: int = Field(default=30, ge=1)
     """A pause longer than this starts a new session, where the source knows no sessions."""
+    max_session_minutes: int = Field(default=1440, ge=1)
+    """A session found by pauses ends at the latest this long after its start, and the next begins: a radio that is
+    never switched off becomes a sequence a day, not one without end. A session that the source knows stays whole."""
     valid_share: float = Field(default=0.1, gt=0, lt=1)
     """Share of the plays (of the playlists) for validation."""
     test_share: float = Field(default=0.1, gt=0, lt=1)
     """Share of the plays (of the playlists) for test."""
     min_sequence: int = Field(default=2, ge=1)
     """Shorter sequences are left out, and counted."""
+    max_contexts: int = Field(default=1000, ge=0)
+    """The contexts of most plays in training that get an index; the others are unknown."""
     text_encoder: str = "wordllama-256"
     """The vector of title, artist and tags: a name of recsys.text.ENCODERS."""
     max_tags: int = Field(default=1000, ge=0)
@@ -73,6 +78,8 @@ class Plan:
     kind: Kind
     fingerprint: str
     simulated: bool
+    content: list[str]
+    """The sources that may say something of its tracks: all real ones; a simulated world knows only its own."""
     unit: str
     folder: Path
 
@@ -95,28 +102,27 @@ def plans(workspace: Workspace, settings: FeatureSettings) -> list[Plan]:
     sources = settings.sources or sorted({m["source"] for m in manifests if _kinds(workspace, m["source"])})
     if not sources:
         raise MissingError(f"{workspace.root} holds no events and no playlists; import some: segue import FORMAT PATH")
-    made_from = {
-        "job": JOB_VERSION,
-        "imports": [f"{m['source']}-{m['fingerprint']}" for m in manifests],
-        "settings": settings.model_dump(exclude={"sources"}),
-    }
-    return [
-        _plan(workspace, source, settings, manifests, fingerprint({**made_from, "source": source}))
-        for source in sources
-    ]
+    return [_plan(workspace, source, settings, manifests) for source in sources]
 
 
-def _plan(
-    workspace: Workspace, source: str, settings: FeatureSettings, manifests: list[dict[str, Any]], digest: str
-) -> Plan:
+def _plan(workspace: Workspace, source: str, settings: FeatureSettings, manifests: list[dict[str, Any]]) -> Plan:
     own = [m for m in manifests if m["source"] == source]
     kind = _kind(workspace, source, settings.protocol)
     named = {m["unit"] for m in own} - {None}
+    simulated = any(m["simulated"] for m in own)
+    content = [source] if simulated else workspace.real_sources()
+    made_from = {
+        "job": JOB_VERSION,
+        "source": source,
+        "imports": [f"{m['source']}-{m['fingerprint']}" for m in manifests if m["source"] in content],
+        "settings": settings.model_dump(exclude={"sources"}),
+    }
     return Plan(
         name=source,
         kind=kind,
-        fingerprint=digest,
-        simulated=any(m["simulated"] for m in own),
+        fingerprint=("simulated-" if simulated else "") + fingerprint(made_from),
+        simulated=simulated,
+        content=content,
         unit=named.pop() if len(named) == 1 else {"playlists": "playlist", "events": "session"}[kind],
         folder=workspace.features / source,
     )

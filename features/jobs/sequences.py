@@ -1,42 +1,31 @@
-"""The vocabulary of a data set, and its sequences as rows of vocabulary indices."""
+"""What the sequences of a data set are made of: its tracks, their descriptions, its contexts; and their order."""
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from recsys import schema
 
-_SEQUENCE = ["sequence_id", "owner_id"]
 
+def track_counts(sequences: DataFrame, *, leave_one_out: bool = False) -> DataFrame:
+    """Every track that is played: track (its number), count, train_count.
 
-def track_counts(plays: DataFrame, sequences: DataFrame, *, leave_one_out: bool = False) -> DataFrame:
-    """Every track of the sequences: track_id, count, train_count.
-
-    plays: columns PLAY of features.jobs.sessions; sequences: sequence_id, owner_id, split. Under leave-one-out the
-    training split is what `recsys.splits.leave_one_out` leaves of each sequence: no held-out track is counted.
+    sequences: columns SEQUENCE of features.jobs.sessions, and split. Under leave-one-out the training split is what
+    `recsys.splits.leave_one_out` leaves of each sequence: no held-out track is counted.
     """
-    parts = plays.join(sequences.select(*_SEQUENCE, "split"), _SEQUENCE)
-    trains = _not_held_out(parts) if leave_one_out else parts.withColumn("trains", F.col("split") == "train")
-    return trains.groupBy("track_id").agg(
-        F.count(F.lit(1)).alias("count"), F.sum(F.col("trains").cast("long")).alias("train_count")
-    )
-
-
-def _not_held_out(plays: DataFrame) -> DataFrame:
-    """`trains`: first places, but for the last two tracks of a sequence of three distinct tracks or more."""
-    whole = Window.partitionBy(*_SEQUENCE)
-    order = F.struct("ts", "position", "event_id")
-    nth_time = F.row_number().over(Window.partitionBy(*_SEQUENCE, "track_id").orderBy(order))
-    first = (F.col("nth_time") == 1).cast("int")
-    to_end = F.sum(first).over(whole.orderBy(order.desc()).rowsBetween(Window.unboundedPreceding, Window.currentRow))
-    counted = plays.withColumn("nth_time", nth_time)
-    counted = counted.withColumn("to_end", to_end).withColumn("distinct", F.sum(first).over(whole))
-    return counted.withColumn("trains", (first == 1) & ((F.col("to_end") > 2) | (F.col("distinct") < 3)))
+    tracks = F.transform(F.filter("listened", lambda play: ~play["skip"]), lambda play: play["track"])
+    distinct = F.array_distinct(tracks)
+    held_out = F.when(F.size(distinct) < 3, 0).otherwise(2)
+    left = F.slice(distinct, F.lit(1), F.size(distinct) - held_out) if leave_one_out else tracks
+    trains = sequences.filter(F.col("split") == "train").select(F.explode(left).alias("track"))
+    counts = sequences.select(F.explode(tracks).alias("track")).groupBy("track").agg(F.count(F.lit(1)).alias("count"))
+    in_train = trains.groupBy("track").agg(F.count(F.lit(1)).alias("train_count"))
+    return counts.join(in_train, "track", "left").fillna(0, ["train_count"])
 
 
 def described(counts: DataFrame, tracks: DataFrame) -> DataFrame:
-    """``counts`` with what the catalogue knows of each track; a track that it does not know is named by its id.
+    """``counts`` (with track_id) with what the catalogue knows of each track; one it does not know is named by its id.
 
     Where imports describe a track more than once, one description is taken whole, always the same one.
     """
@@ -50,18 +39,18 @@ def described(counts: DataFrame, tracks: DataFrame) -> DataFrame:
     )
 
 
-def rows(plays: DataFrame, sequences: DataFrame, vocabulary: DataFrame) -> DataFrame:
-    """SEQUENCES of recsys.schema, sorted. vocabulary: index, track_id; sequences: with split and start_ts.
-
-    A session is one row, a listener's history never is (but where there are no times, and a listener is a sequence).
-    """
-    indexed = plays.join(sequences.select(*_SEQUENCE, "split", "start_ts"), _SEQUENCE).join(vocabulary, "track_id")
-    in_order = F.sort_array(F.collect_list(F.struct("ts", "position", "event_id", "index"))).alias("plays")
-    return (
-        indexed.groupBy(*_SEQUENCE, "split", "start_ts")
-        .agg(in_order)
-        .withColumn("items", F.col("plays.index"))
-        .withColumn("ts", F.when(F.col("start_ts").isNotNull(), F.col("plays.ts")))
-        .select(*schema.SEQUENCES.names)
-        .orderBy("start_ts", "sequence_id", "owner_id")
+def contexts(sequences: DataFrame, events: DataFrame, most: int) -> DataFrame:
+    """hash, context, count: those of most plays in training, at most ``most``; what comes later changes none of it."""
+    train = sequences.filter(F.col("split") == "train").select(F.explode("listened").alias("play"))
+    hashes = train.filter(~F.col("play.skip") & F.col("play.context").isNotNull()).groupBy(
+        F.col("play.context").alias("hash")
     )
+    counts = hashes.agg(F.count(F.lit(1)).alias("count")).orderBy(F.desc("count"), "hash").limit(most)
+    named = events.select("context", F.xxhash64("context").alias("hash")).join(F.broadcast(counts), "hash")
+    return named.groupBy("hash", "count").agg(F.min("context").alias("context"))
+
+
+def in_order(sequences: DataFrame) -> DataFrame:
+    """Sorted as SEQUENCES of recsys.schema is."""
+    columns = "sequence_id", "owner_id", "split", "start_ts", "listened"
+    return sequences.select(*columns).orderBy("start_ts", "sequence_id", "owner_id")

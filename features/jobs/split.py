@@ -14,17 +14,10 @@ from pyspark.sql import functions as F
 from recsys.dataset import Protocol
 
 
-def spans(plays: DataFrame) -> DataFrame:
-    """One row a sequence: sequence_id, owner_id, start_ts, end_ts, plays."""
-    return plays.groupBy("sequence_id", "owner_id").agg(
-        F.min("ts").alias("start_ts"), F.max("ts").alias("end_ts"), F.count(F.lit(1)).alias("plays")
-    )
-
-
 def split(
     sequences: DataFrame, days: DataFrame, protocol: Protocol, valid_share: float, test_share: float
 ) -> DataFrame:
-    """``sequences`` (see `spans`) with `split`. days: owner_id, day, plays."""
+    """``sequences`` (columns SEQUENCE of features.jobs.sessions) with `split`. days: owner_id, day, plays."""
     if protocol == "leave_one_out":
         return sequences.withColumn("split", F.lit("train"))
     if protocol == "playlist_hash":

@@ -11,55 +11,59 @@ so nothing is exploded or collected, and windows run over days, not over plays.
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame, Window
+from datetime import date
+
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from features.jobs.sessions import PLAY
 from recsys import schema
 
 WINDOWS = (7, 28)
 
 
-def track_statistics(plays: DataFrame) -> DataFrame:
-    """TRACK_STATISTICS of recsys.schema from the dated plays among ``plays`` (columns PLAY)."""
-    changes = _changes(plays, "track_id", "owner_id").withColumnRenamed("distinct", "listeners")
-    return changes.select(*schema.TRACK_STATISTICS.names)
+def first_plays(plays: DataFrame) -> DataFrame:
+    """owner_id, track, day: the first day on which this owner played that track.
+
+    plays: owner_id, track, day, like (see features.jobs.sessions); likes are no plays.
+    """
+    return _played(plays).groupBy("owner_id", "track").agg(F.min("day").alias("day"))
 
 
-def listener_statistics(plays: DataFrame) -> DataFrame:
-    """LISTENER_STATISTICS of recsys.schema from the dated plays among ``plays`` (columns PLAY)."""
-    changes = _changes(plays, "owner_id", "track_id").withColumnsRenamed({"owner_id": "user_id", "distinct": "tracks"})
+def track_statistics(plays: DataFrame, first: DataFrame) -> DataFrame:
+    """TRACK_STATISTICS of recsys.schema, with `track` (its number), from ``plays`` and their `first_plays`."""
+    changes = _changes(plays, first, "track").withColumnRenamed("distinct", "listeners")
+    return changes.select("track", *(name for name in schema.TRACK_STATISTICS.names if name != "track_id"))
+
+
+def listener_statistics(plays: DataFrame, first: DataFrame) -> DataFrame:
+    """LISTENER_STATISTICS of recsys.schema from ``plays`` and their `first_plays`."""
+    changes = _changes(plays, first, "owner_id").withColumnsRenamed({"owner_id": "user_id", "distinct": "tracks"})
     repeat_share = (1 - F.col("tracks") / F.col("plays")).cast("float")
     return changes.withColumn("repeat_share", repeat_share).select(*schema.LISTENER_STATISTICS.names)
 
 
-def _changes(plays: DataFrame, subject: str, other: str) -> DataFrame:
-    """day, ``subject``, plays, plays_7d, plays_28d, distinct (values of ``other``), days_since_last."""
-    dated = plays.select(*PLAY).filter((F.col("action") == "play") & F.col("ts").isNotNull())
-    dated = dated.select(subject, other, F.to_date("ts").alias("day"))
-    daily = dated.groupBy(subject, "day").agg(F.count(F.lit(1)).alias("n"))
-    first = dated.groupBy(subject, other).agg(F.min("day").alias("day"))
-    newcomers = first.groupBy(subject, "day").agg(F.count(F.lit(1)).alias("newcomers"))
-    daily = daily.join(newcomers, [subject, "day"], "left").fillna(0, ["newcomers"])
+def _played(plays: DataFrame) -> DataFrame:
+    return plays.filter(~F.col("like") & F.col("day").isNotNull())
 
-    enters = F.struct(
-        F.date_add("day", 1).alias("day"),
-        F.col("n").alias("plays"),
-        *(F.col("n").alias(f"plays_{w}d") for w in WINDOWS),
-        F.col("newcomers").alias("distinct"),
-        F.col("day").alias("last"),
-    )
-    leaves = [
-        F.struct(
-            F.date_add("day", window + 1).alias("day"),
-            F.lit(0).cast("long").alias("plays"),
-            *(F.when(F.lit(w == window), -F.col("n")).otherwise(F.lit(0)).alias(f"plays_{w}d") for w in WINDOWS),
-            F.lit(0).cast("long").alias("distinct"),
-            F.lit(None).cast("date").alias("last"),
-        )
-        for window in WINDOWS
-    ]
-    differences = daily.select(subject, F.inline(F.array(enters, *leaves)))
+
+def _changes(plays: DataFrame, first: DataFrame, subject: str) -> DataFrame:
+    """day, ``subject``, plays, plays_7d, plays_28d, distinct tracks (owners), days_since_last."""
+
+    def change(after: int, total: Column, in_window: list[Column], distinct: Column, last: Column) -> Column:
+        windows = [figure.alias(f"plays_{w}d") for w, figure in zip(WINDOWS, in_window, strict=True)]
+        day = F.date_add("day", after).alias("day")
+        return F.struct(day, total.alias("plays"), *windows, distinct.alias("distinct"), last.alias("last"))
+
+    n, zero, never = F.col("n"), F.lit(0).cast("long"), F.lit(None).cast("date")
+    enters = change(1, n, [n] * len(WINDOWS), zero, F.col("day"))
+    leaves = [change(w + 1, zero, [-n if w == v else zero for v in WINDOWS], zero, never) for w in WINDOWS]
+    newcomer = change(1, zero, [zero] * len(WINDOWS), n, never)
+
+    def counted(rows: DataFrame, *changes: Column) -> DataFrame:
+        daily = rows.groupBy(subject, "day").agg(F.count(F.lit(1)).alias("n"))
+        return daily.select(subject, F.inline(F.array(*changes)))
+
+    differences = counted(_played(plays), enters, *leaves).unionByName(counted(first, newcomer))
     figures = ["plays", *(f"plays_{w}d" for w in WINDOWS), "distinct"]
     by_day = differences.groupBy(subject, "day").agg(*(F.sum(f).alias(f) for f in figures), F.max("last").alias("last"))
     so_far = Window.partitionBy(subject).orderBy("day").rowsBetween(Window.unboundedPreceding, Window.currentRow)
@@ -69,3 +73,14 @@ def _changes(plays: DataFrame, subject: str, other: str) -> DataFrame:
         *(F.sum(f).over(so_far).alias(f) for f in figures),
         F.datediff("day", F.max("last").over(so_far)).alias("days_since_last"),
     )
+
+
+def in_order(statistics: DataFrame, subject: str, days: tuple[date, date], parts: int) -> DataFrame:
+    """Sorted by day and ``subject``. days: the first and the last of the plays.
+
+    A stretch of days to a part: Spark's own orderBy would make everything twice, once to find where to cut.
+    """
+    first, last = days
+    span = (last - first).days + max(WINDOWS) + 2
+    part = F.floor(F.datediff("day", F.lit(first)) * parts / span).cast("int")
+    return statistics.repartitionById(parts, part).sortWithinPartitions("day", subject)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
@@ -42,10 +43,20 @@ class Staging:
     spark: SparkSession
     folder: Path
 
+    @property
+    def partitions(self) -> int:
+        """Of a shuffle."""
+        return int(self.spark.conf.get("spark.sql.shuffle.partitions"))
+
     def keep(self, name: str, frame: DataFrame) -> DataFrame:
         """Run ``frame`` and come back as what was written."""
         frame.write.parquet(f"file://{self.folder / name}")
         return self.spark.read.schema(frame.schema).parquet(location(self.folder / name))
+
+    def share(self, name: str, table: pl.DataFrame) -> DataFrame:
+        """A table of this process as a frame of Spark, by way of a file."""
+        table.write_parquet(self.folder / f"{name}.parquet")
+        return self.spark.read.parquet(location(self.folder / f"{name}.parquet"))
 
     def parts(self, name: str) -> list[Path]:
         """In the order of the rows, where the frame was sorted."""

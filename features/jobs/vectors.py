@@ -32,6 +32,21 @@ class Content:
     tags: list[str]
     table: pl.DataFrame
 
+    def coverage(self, items: pl.DataFrame) -> dict[str, int]:
+        """Items, and plays of items, that have audio features, tags, either, or at least tags of their artist.
+
+        items: index, count.
+        """
+        audio, tags = pl.col("audio").is_not_null(), (pl.col("nearest") < 2).fill_null(False)
+        kinds = {"content": audio | tags, "audio": audio, "tags": tags, "artist tags": pl.col("nearest").is_not_null()}
+        joined = items.select("index", "count").join(self.table, on="index")
+        row = joined.select(
+            pl.col("count").sum().alias("plays"),
+            *(has.sum().alias(f"items with {kind}") for kind, has in kinds.items()),
+            *(pl.col("count").filter(has).sum().alias(f"plays with {kind}") for kind, has in kinds.items()),
+        )
+        return {name: int(value) for name, value in row.row(0, named=True).items()}
+
 
 def join(items: pl.DataFrame, audio: pl.DataFrame, tags: pl.DataFrame, *, max_tags: int, min_items: int) -> Content:
     """items: index, title, artist_name; audio: index, name, value; tags: index, tag, distance, weight.

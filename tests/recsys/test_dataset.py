@@ -102,3 +102,55 @@ def test_a_table_that_is_absent_or_damaged_is_refused(folder: Path, table: str) 
         spoil(folder / f"{table}.parquet")
         with pytest.raises(InputError, match=r"absent or damaged .* segue features"):
             Dataset.open(folder)
+
+
+def rewrite(folder: Path, **columns: list[object]) -> Dataset:
+    """The data set with other columns of its sequences."""
+    table = pl.read_parquet(folder / "sequences.parquet")
+    made = [pl.Series(name, values, table.schema[name]) for name, values in columns.items()]
+    table.with_columns(made).write_parquet(folder / "sequences.parquet")
+    write_json(folder / "manifest.json", {**MANIFEST.model_dump(), "contexts": ["car", "home"]})
+    return Dataset.open(folder)
+
+
+def test_contexts_and_skips_are_there_where_the_source_tells(folder: Path) -> None:
+    data = Dataset.open(folder)
+    assert (data.contexts(), data.skips()) == (None, None)
+    told = {"context": [[0, -1], [1], [1, 0]], "skips": [[2], [], [1, 1]], "skips_at": [[2], [], [0, 1]]}
+    data = rewrite(folder, **told)  # type: ignore[arg-type]
+    contexts, skips = data.contexts(), data.skips()
+    assert contexts is not None
+    assert skips is not None
+    assert [contexts[row].tolist() for row in range(3)] == told["context"]
+    assert [skips.items[row].tolist() for row in range(3)] == told["skips"]
+    assert [skips.before[row].tolist() for row in range(3)] == told["skips_at"]
+
+
+def test_a_data_set_from_before_there_were_contexts_is_read(folder: Path) -> None:
+    old = pl.read_parquet(folder / "sequences.parquet").drop("context", "skips", "skips_at")
+    old.write_parquet(folder / "sequences.parquet")
+    manifest = MANIFEST.model_dump()
+    del manifest["contexts"]
+    write_json(folder / "manifest.json", manifest)
+    data = Dataset.open(folder)
+    assert (data.contexts(), data.skips(), len(data.sequences)) == (None, None, 3)
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "said"),
+    [
+        ("context", [[0], [1], [1, 0]], "context has not one entry an item"),
+        ("context", [[0, 2], [1], [1, 0]], "context holds an index outside"),
+        ("skips", [[3], [], []], "skips holds an index outside"),
+        ("skips", [[0, 1], [], []], "skips_at has not one entry a skip"),
+        ("skips_at", [[3], [], []], "skips_at holds an index outside"),
+    ],
+)
+def test_contexts_and_skips_that_do_not_fit_are_refused(
+    folder: Path, column: str, values: list[object], said: str
+) -> None:
+    fits = {"context": [[0, 1], [1], [1, 0]], "skips": [[2], [], []], "skips_at": [[1], [], []]}
+    data = rewrite(folder, **{**fits, column: values})  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=said):
+        data.contexts()
+        data.skips()

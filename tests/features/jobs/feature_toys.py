@@ -16,7 +16,7 @@ from recsys.workspace import Workspace
 FIRST = datetime(2024, 1, 1, tzinfo=UTC)
 
 
-def write_import(root: Path, source: str, **canonical: pl.DataFrame) -> None:
+def write_import(root: Path, source: str, *, simulated: bool = False, **canonical: pl.DataFrame) -> None:
     """A finished import of ``source`` with these tables; columns that a frame lacks are null."""
     folder = Workspace(root).imports / f"{source}-000000000000"
     for name, rows in canonical.items():
@@ -25,7 +25,7 @@ def write_import(root: Path, source: str, **canonical: pl.DataFrame) -> None:
         table = rows.with_columns(missing).select(target.names).to_arrow().cast(target)
         (folder / name).mkdir(parents=True, exist_ok=True)
         pq.write_table(table, folder / name / "part-00000.parquet")
-    manifest = {"source": source, "fingerprint": "000000000000", "simulated": True, "unit": None, "order": 0}
+    manifest = {"source": source, "fingerprint": "000000000000", "simulated": simulated, "unit": None, "order": 0}
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
@@ -70,6 +70,7 @@ def random_events(seed: int, n: int = 900, tracks: int = 40, days: int = 60) -> 
         track_id=pl.format("t{}", pl.Series(rng.zipf(1.3, total) % tracks)),
         action=pl.Series(rng.choice(["play", "play", "play", "like", "skip"], total)),
         event_id=pl.format("e{}", pl.Series(rng.permutation(total))),
+        context=pl.Series(rng.choice(["car", "car", "car", "home", "home", "gym", None], total), dtype=pl.String),
     )
     doubled = pl.col("user_id").str.starts_with("dj") & (pl.col("ts").dt.day() % 3 == 0)
     events = events.with_columns(

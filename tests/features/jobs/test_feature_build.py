@@ -30,12 +30,20 @@ SETTINGS = FeatureSettings(protocol="global_time")
 
 @pytest.fixture(scope="module")
 def events() -> pl.DataFrame:
-    return random_events(seed=1)
+    """One listener skips a track that nobody ever plays."""
+    events = random_events(seed=1)
+    early = events.filter((pl.col("user_id") == "u0") & (pl.col("action") == "play")).sort("ts").head(1)
+    skipped = early.with_columns(track_id=pl.lit("t99"), action=pl.lit("skip"), event_id=pl.lit("e-skip"))
+    return pl.concat([events, skipped.with_columns(ts=pl.col("ts") + pl.duration(seconds=1))])
 
 
 def make(spark: SparkSession, root: Path, events: pl.DataFrame, settings: FeatureSettings = SETTINGS) -> Dataset:
     tagged = {"subject_id": ["t1", "t2", "t3"], "subject_type": "track", "tag": "jazz", "weight": 1.0, "source": "x"}
     write_import(root, "radio", tracks=catalogue(40), events=events, tags=pl.DataFrame(tagged))
+    # A simulated world in the same workspace says nothing of real tracks, not even of those with the same names.
+    namesakes = catalogue(40).with_columns(track_id="made:" + pl.col("track_id"))
+    told = {"subject_id": namesakes["track_id"], "subject_type": "track", "tag": "made", "weight": 1.0, "source": "x"}
+    write_import(root, "made", simulated=True, tracks=namesakes, tags=pl.DataFrame(told))
     workspace = Workspace(root)
     build(spark, workspace, plans(workspace, settings)[0], settings)
     return Dataset.open(workspace.dataset_folder("radio"))
@@ -47,13 +55,19 @@ def made(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, events: 
 
 
 def assert_same(dataset: Dataset, expected: Reference) -> None:
+    assert dataset.manifest.contexts == expected.contexts
     table = pl.read_parquet(dataset.folder / "sequences.parquet")
-    by_index = dataset.items.select(pl.col("index").alias("items"), tracks="track_id")
-    rows = table.with_row_index("row").explode("items", "ts").join(by_index, on="items", maintain_order="left")
-    named = rows.group_by("row", maintain_order=True).agg(
-        pl.col("sequence_id", "owner_id", "split", "start_ts").first(), "ts", "tracks"
-    )
-    assert_frame_equal(named.drop("row"), expected.sequences, check_column_order=False)
+    by_index = dict(dataset.items.select("index", "track_id").iter_rows())
+    by_code = {-1: None, **dict(enumerate(expected.contexts))}
+
+    def named(column: str, names: dict[int, str | None]) -> pl.Expr:
+        return pl.col(column).list.eval(pl.element().replace_strict(names, return_dtype=pl.String))
+
+    rows = table.with_columns(tracks=named("items", by_index), contexts=named("context", by_code))
+    rows = rows.with_columns(named("skips", by_index)).drop("items", "context")
+    known = pl.element().replace_strict({c: c for c in expected.contexts}, default=None, return_dtype=pl.String)
+    sequences = expected.sequences.with_columns(pl.col("contexts").list.eval(known))
+    assert_frame_equal(rows, sequences, check_column_order=False)
     assert_frame_equal(dataset.items.select("track_id", "train_count"), expected.items)
     for name in ("track_statistics", "listener_statistics"):
         found = pl.read_parquet(dataset.folder / f"{name}.parquet")
@@ -64,6 +78,8 @@ def test_an_independent_computation_gives_identical_rows(made: Dataset, events: 
     expected = compute(events, per_owner=False)
     assert len(expected.sequences) > 100
     assert set(expected.sequences["split"]) == set(schema.SPLITS)
+    assert expected.contexts == ["car", "home", "gym"]
+    assert expected.sequences["skips"].list.len().sum() > 30
     assert_same(made, expected)
 
 
@@ -102,9 +118,10 @@ def test_a_planted_future_event_changes_no_row_before_it(
     spark: SparkSession, tmp_path: Path, made: Dataset, events: pl.DataFrame
 ) -> None:
     instant = datetime(2024, 2, 27, 13, 0, tzinfo=UTC)
-    planted = events.head(1).with_columns(
-        event_id=pl.lit("planted"), user_id=pl.lit("u0"), track_id=pl.lit("t3"), ts=pl.lit(instant),
-        action=pl.lit("play"), session_id=pl.lit(None, dtype=pl.String), position=pl.lit(10**6, dtype=pl.Int64),
+    planted = events.head(2).with_columns(
+        event_id=pl.Series(["planted", "planted too"]), user_id=pl.lit("u0"), track_id=pl.Series(["t3", "t99"]),
+        ts=pl.lit(instant), action=pl.lit("play"), session_id=pl.lit(None, dtype=pl.String), context=pl.lit("zoo"),
+        position=pl.lit(10**6, dtype=pl.Int64),
     )  # fmt: skip
     later = make(spark, tmp_path, pl.concat([events, planted]))
     day = instant.date()
@@ -113,11 +130,11 @@ def test_a_planted_future_event_changes_no_row_before_it(
         assert_frame_equal(before.filter(pl.col("day") <= day), after.filter(pl.col("day") <= day))
         assert not before.equals(after)
     assert made.manifest.boundaries == later.manifest.boundaries
-    for table in ("items", "sequences"):
-        train = [pl.read_parquet(d.folder / f"{table}.parquet") for d in (made, later)]
-        if table == "sequences":
-            train = [t.filter(pl.col("split") == "train") for t in train]
+    assert made.manifest.contexts == later.manifest.contexts
+    for table, past in (("items", pl.col("train_count") > 0), ("sequences", pl.col("split") == "train")):
+        train = [pl.read_parquet(d.folder / f"{table}.parquet").filter(past) for d in (made, later)]
         assert_frame_equal(*train)
+        assert len(train[0]) > 10
 
 
 def test_the_same_rows_in_another_order_give_the_same_bytes(

@@ -47,6 +47,14 @@ def test_a_loop_with_a_time_for_each_play_is_a_listener_on_repeat(frame: Frame) 
     assert in_order(clean.fold_lists(clean.unique_events(frame("events", played)))) == "ABCABC"
 
 
+def test_only_what_may_stand_twice_is_compared_in_full(frame: Frame) -> None:
+    told = [*show("ABC"), *show("ABA", session_id="t"), event("Z", ts=NOON, event_id="s0")]
+    events = frame("events", told)
+    assert clean.repeats(frame("events", show("ABC"))).count() == 0
+    marked = clean.suspects(events, clean.repeats(events)).filter("suspect").collect()
+    assert sorted(row["event_id"] for row in marked) == ["s0", "s0", "t0", "t1", "t2"]
+
+
 def test_one_event_told_twice_is_one_and_the_earliest_telling_counts(frame: Frame) -> None:
     late = event("B", ts=NOON + timedelta(days=1), event_id="e")
     rows = clean.unique_events(
@@ -55,34 +63,78 @@ def test_one_event_told_twice_is_one_and_the_earliest_telling_counts(frame: Fram
     assert [(r["event_id"], r["track_id"]) for r in rows.collect()] == [("e", "A")]
 
 
-def test_a_track_that_follows_itself_counts_once(frame: Frame) -> None:
-    plays = sessions.plays(frame("events", show("AABAAB") + show("AA", session_id="t")), 30)
-    folded = clean.fold_repeats(plays)
-    assert in_order(folded.filter("sequence_id = 'u/s'")) == "ABAB"
-    assert in_order(folded.filter("sequence_id = 'u/t'")) == "A"
+def sequences_of(spark: SparkSession, events: DataFrame, gap: int = 30, longest: int = 1440) -> dict[str, str]:
+    """Each sequence with its tracks; those skipped meanwhile in small letters."""
+    tracks = events.select("track_id").distinct().orderBy("track_id").toPandas()["track_id"].tolist()
+    numbers = spark.createDataFrame(list(enumerate(tracks)), "track int, track_id string")
+    pieces = sessions.pieces(sessions.numbered(events, numbers), gap)
+    return {
+        row["sequence_id"]: "".join(
+            tracks[p["track"]].lower() if p["skip"] else tracks[p["track"]] for p in row["listened"]
+        )
+        for row in sessions.joined(pieces, longest).collect()
+    }
 
 
-def test_a_playlist_holds_each_track_once_at_its_first_place(frame: Frame) -> None:
+def listen(track: str, minute: float, action: str = "play") -> dict[str, object]:
+    return event(track, ts=NOON + timedelta(minutes=minute), action=action, event_id=f"{minute}")
+
+
+def test_a_track_that_follows_itself_counts_once(spark: SparkSession, frame: Frame) -> None:
+    found = sequences_of(spark, frame("events", show("AABAAB") + show("AA", session_id="t")))
+    assert found == {"u/s": "ABAB", "u/t": "A"}
+
+
+def test_also_over_midnight(spark: SparkSession, frame: Frame) -> None:
+    events = [listen(track, 700 + 10 * i) for i, track in enumerate("AABBBA")]
+    assert list(sequences_of(spark, frame("events", events)).values()) == ["ABA"]
+
+
+def test_a_playlist_holds_each_track_once_at_its_first_place(spark: SparkSession, frame: Frame) -> None:
     ordered = [{"playlist_id": "p", "track_id": t, "position": i} for i, t in enumerate("BABCA")]
     dated = [{"playlist_id": "q", "track_id": t, "added_at": NOON + timedelta(days=d)} for t, d in (("X", 2), ("Y", 1))]
     plays = clean.playlist_plays(frame("playlist_tracks", [*ordered, *dated, {"playlist_id": "q", "track_id": "W"}]))
-    assert in_order(plays.filter("sequence_id = 'p'")) == "BAC"
-    assert in_order(plays.filter("sequence_id = 'q'")) == "YXW"
+    assert sequences_of(spark, plays) == {"p": "BAC", "q": "YXW"}
 
 
-def test_sessions_end_at_a_pause_and_go_on_over_midnight(frame: Frame) -> None:
-    minutes = [0, 30, 61, 700, 719, 745, 2200]
-    events = [event(f"t{m}", ts=NOON + timedelta(minutes=m)) for m in minutes]
-    rows = sessions.plays(frame("events", events), 30).orderBy("ts").collect()
-    starts = [row["sequence_id"].removeprefix("u@2024-05-") for row in rows]
-    first, second, night, last = "01T12:00:00", "01T13:01:00", "01T23:40:00", "03T00:40:00"
-    assert starts == [f"{s}.000000Z" for s in (first, first, second, night, night, night, last)]
+def test_sessions_end_at_a_pause_and_go_on_over_midnight(spark: SparkSession, frame: Frame) -> None:
+    events = [listen(t, m) for t, m in zip("ABCDEFG", [0, 30, 61, 700, 719, 745, 2200], strict=True)]
+    found = sequences_of(spark, frame("events", events))
+    starts = {name.removeprefix("u@2024-05-").removesuffix(".000000Z"): tracks for name, tracks in found.items()}
+    assert starts == {"01T12:00:00": "AB", "01T13:01:00": "C", "01T23:40:00": "DEF", "03T00:40:00": "G"}
 
 
-def test_without_times_a_listener_is_one_sequence(frame: Frame) -> None:
-    plays = sessions.plays(frame("events", [event(t, position=p) for t, p in (("A", 3), ("B", 1), ("C", 2))]), 30)
-    assert {row["sequence_id"] for row in plays.collect()} == {"u"}
-    assert in_order(plays) == "BCA"
+def test_a_pause_may_be_longer_than_a_day(spark: SparkSession, frame: Frame) -> None:
+    events = [listen(t, 60 * h) for t, h in zip("ABCD", [0, 50, 99, 200], strict=True)]
+    found = sequences_of(spark, frame("events", events), gap=50 * 60, longest=10**6)
+    assert sorted(found.values()) == ["ABC", "D"]
+
+
+def test_a_listener_who_never_pauses_is_cut_by_the_time_since_the_start(spark: SparkSession, frame: Frame) -> None:
+    """A track each 20 minutes for three days; sessions of 24 hours begin at the first, whatever midnight says."""
+    tracks = "ABCDEFGH" * 27
+    events = frame("events", [listen(track, 20 * i) for i, track in enumerate(tracks)])
+    found = sequences_of(spark, events)
+    assert found == {f"u@2024-05-0{day}T12:00:00.000000Z": "ABCDEFGH" * 9 for day in (1, 2, 3)}
+    hours = sequences_of(spark, events, longest=300)
+    assert len(hours) == 15
+    assert {len(part) for part in hours.values()} == {15, 6}
+    assert "".join(hours[name] for name in sorted(hours)) == tracks
+    assert sequences_of(spark, frame("events", show(tracks))) == {"u/s": tracks}, "a known session stays whole"
+
+
+def test_a_skip_belongs_to_the_session_of_the_play_before_it(spark: SparkSession, frame: Frame) -> None:
+    acts = [("A", 0, "skip"), ("B", 1, "play"), ("C", 2, "skip"), ("B", 3, "play"), ("D", 4, "like"), ("E", 33, "skip"),
+            ("F", 40, "skip"), ("G", 62, "play")]  # fmt: skip
+    found = sequences_of(spark, frame("events", [listen(*act) for act in acts]))
+    assert sorted(found.values()) == ["BcDe", "G"], "a skip neither opens nor prolongs a session, and parts no repeat"
+    known = [{**listen(*act), "session_id": "s"} for act in acts]
+    assert sequences_of(spark, frame("events", known)) == {"u/s": "aBcDefG"}
+
+
+def test_without_times_a_listener_is_one_sequence(spark: SparkSession, frame: Frame) -> None:
+    events = frame("events", [event(t, position=p) for t, p in (("A", 3), ("B", 1), ("C", 2))])
+    assert sequences_of(spark, events) == {"u": "BCA"}
 
 
 @pytest.mark.parametrize("shares", [(0.1, 0.1), (0.25, 0.05)])
@@ -117,14 +169,12 @@ def test_playlists_are_split_by_the_bucket_of_recsys_splits(spark: SparkSession)
 
 def test_under_leave_one_out_no_held_out_track_is_counted(spark: SparkSession) -> None:
     histories = [[0, 1, 2, 1, 3], [4, 5], [6, 6, 7], [0, 2, 1, 0]]
-    columns = "sequence_id string, owner_id string, track_id string, ts timestamp, position long, event_id string"
-    rows = [(str(s), str(s), str(t), None, p, "") for s, history in enumerate(histories) for p, t in enumerate(history)]
-    parts = spark.createDataFrame(
-        [(str(s), str(s), "train") for s in range(4)], "sequence_id string, owner_id string, split string"
-    )
-    counts = sequences.track_counts(spark.createDataFrame(rows, columns), parts, leave_one_out=True)
+    plays = [[(n, None, track, False, False, None) for n, track in enumerate(history)] for history in histories]
+    play = "struct<nth int, ts timestamp, track int, skip boolean, like boolean, context long>"
+    columns = f"split string, listened array<{play}>"
+    counts = sequences.track_counts(spark.createDataFrame([("train", p) for p in plays], columns), leave_one_out=True)
     train = splits.leave_one_out(Sequences(Ragged.of(histories), np.arange(4), None, 8)).train.items.values
-    found = {int(row["track_id"]): row["train_count"] for row in counts.collect()}
+    found = {row["track"]: row["train_count"] for row in counts.collect()}
     assert [found[track] for track in range(8)] == np.bincount(train, minlength=8).tolist()
 
 

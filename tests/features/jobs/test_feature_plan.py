@@ -67,6 +67,22 @@ def test_the_fingerprint_changes_with_imports_and_settings_only(place: Workspace
     assert not set(first) & set(fingerprints())
 
 
+def test_a_simulated_world_changes_no_real_data_set_and_is_marked_in_its_fingerprint(place: Workspace) -> None:
+    before = {plan.name: plan.fingerprint for plan in plans(place, FeatureSettings())}
+    write_import(place.root, "made", simulated=True, tracks=catalogue(3), playlist_tracks=LISTS)
+    found = {plan.name: plan for plan in plans(place, FeatureSettings())}
+    assert {name: found[name].fingerprint for name in before} == before
+    assert found["log"].content == ["lists", "log", "words"]
+    assert not found["log"].simulated
+    assert found["made"].simulated
+    assert found["made"].content == ["made"]
+    assert found["made"].fingerprint.startswith("simulated-")
+    write_import(place.root, "more", tracks=catalogue(3))
+    again = {plan.name: plan.fingerprint for plan in plans(place, FeatureSettings())}
+    assert again["made"] == found["made"].fingerprint
+    assert again["log"] != before["log"]
+
+
 @pytest.mark.parametrize(
     ("version", "said"),
     [("11.0.2", "Java 17 or later, .* says .*11"), ("1.8.0_292", "apt-get install"), (None, "JAVA_HOME")],
