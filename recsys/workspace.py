@@ -80,6 +80,11 @@ class Workspace:
             )
         return chosen
 
+    def real_sources(self) -> list[str]:
+        """Every source but the simulated ones: what a real source may share tracks and content with."""
+        manifests = [read_json(folder / "manifest.json") for folder in self.import_folders()]
+        return sorted({manifest["source"] for manifest in manifests if not manifest["simulated"]})
+
     def table_files(self, table: str, sources: list[str] | None = None) -> list[Path]:
         """The Parquet files of a canonical table over all imports (or those of ``sources``)."""
         return [f for folder in self.import_folders(sources) for f in sorted((folder / table).glob("*.parquet"))]

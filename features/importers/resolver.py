@@ -48,8 +48,8 @@ class Resolver:
         self.ids.add(known)
 
     @classmethod
-    def load(cls, workspace: Workspace, source: str, namespace: str) -> Resolver:
-        """With all that the finished imports of the workspace know.
+    def load(cls, workspace: Workspace, source: str, namespace: str, *, simulated: bool = False) -> Resolver:
+        """With all that the finished imports of the workspace know; a simulated world neither joins nor is joined.
 
         Raises InputError where the name of the source is taken by one with ids of another namespace.
         """
@@ -57,9 +57,10 @@ class Resolver:
         spaces = {manifest["source"]: manifest["namespace"] for manifest in manifests}
         if spaces.get(source, namespace) != namespace:
             raise InputError(f"--source: {source} already names a source of {spaces[source]} ids; choose another")
-        aliases = workspace.table("track_aliases").with_columns(namespace=pl.col("source").replace(spaces))
+        joining = [] if simulated else workspace.real_sources()
+        aliases = workspace.table("track_aliases", joining).with_columns(namespace=pl.col("source").replace(spaces))
         own = aliases.filter(pl.col("namespace") == namespace).select("source", "source_id", "track_id").collect()
-        tracks = workspace.table("tracks").select("track_id", "name_key", "isrc").collect()
+        tracks = workspace.table("tracks", joining).select("track_id", "name_key", "isrc").collect()
         return cls(
             source,
             namespace,

@@ -55,6 +55,8 @@ def run(
     ``unit`` is what a person calls one sequence of the source, where that is neither a playlist nor a session.
     ``after`` is the format that describes the tracks which this one only names. Raises InputError where the workspace
     has no import of it.
+    ``simulated``: a world of its own, which shares tracks with nothing, so that nothing real comes to depend on it.
+    Raises InputError where its name is taken, or where it has taken the name of this source.
     ``progress`` is called after each batch with the rows of the source read so far. Raises InputError, and leaves
     nothing behind, where more rows than ``settings.max_quarantined_share`` are quarantined or there is no row at all.
     """
@@ -75,8 +77,9 @@ def run(
     with _alone(workspace.imports):
         if target.exists():
             return _read(target)
+        _check_name(workspace, importer, simulated=simulated)
         with new_folder(target) as folder:
-            resolver = Resolver.load(workspace, importer.source, importer.namespace)
+            resolver = Resolver.load(workspace, importer.source, importer.namespace, simulated=simulated)
             sink = Sink(folder, source=importer.source, import_id=target.name, resolver=resolver)
             try:
                 for batch in importer.batches():
@@ -114,6 +117,16 @@ def _check_order(workspace: Workspace, form: str, after: str | None) -> None:
     formats = {read_json(folder / "manifest.json")["format"] for folder in workspace.import_folders()}
     if after is not None and after not in formats:
         raise InputError(f"{form}: names tracks that only {after} describes; first: segue import {after} PATH")
+
+
+def _check_name(workspace: Workspace, importer: Importer, *, simulated: bool) -> None:
+    """Sources of one name share their ids. Those of a simulated world mean nothing to any other source."""
+    for folder in workspace.import_folders():
+        other = read_json(folder / "manifest.json")
+        shared = {importer.source, importer.namespace} & {other["source"], other["namespace"]}
+        if shared and (simulated or other["simulated"]):
+            what = "a simulated world" if other["simulated"] else "a source of real data"
+            raise InputError(f"--source: {min(shared)} names {what} already, {folder.name}; choose another name")
 
 
 def _refuse(form: str, sink: Sink, allowed: float) -> None:

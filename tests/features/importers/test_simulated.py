@@ -7,6 +7,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from features.importers.base import Importer, Request
+from features.importers.formats import FORMATS
 from features.importers.run import Imported, run
 from features.importers.simulated import Simulated
 from recsys.errors import InputError
@@ -47,17 +49,50 @@ def test_equal_settings_give_equal_bytes(tmp_path: Path) -> None:
         assert (one.folder / file).read_bytes() == (same.folder / file).read_bytes()
 
 
-def test_equal_settings_add_nothing_and_another_seed_does(tmp_path: Path) -> None:
+def test_equal_settings_add_nothing_and_another_world_needs_another_name(tmp_path: Path) -> None:
     simulate(tmp_path)
     assert simulate(tmp_path).already
-    assert not simulate(tmp_path, seed=8).already
+    with pytest.raises(InputError, match=r"--source: simulated names a simulated world already, simulated-\w{12};"):
+        simulate(tmp_path, seed=8)
+    assert len(Workspace(tmp_path).import_folders()) == 1
 
 
-def test_two_worlds_of_other_names_keep_their_listeners_apart(tmp_path: Path) -> None:
+def test_two_worlds_share_nothing_though_their_ids_and_many_names_are_equal(tmp_path: Path) -> None:
     simulate(tmp_path)
-    simulate(tmp_path, "staging")
-    listeners = Workspace(tmp_path).table("events").select(pl.col("user_id").str.split(":").list.first()).unique()
-    assert sorted(listeners.collect()["user_id"].to_list()) == ["simulated", "staging"]
+    second = simulate(tmp_path, "staging")
+    assert second.joined == {"new": 400}
+    for table, column in (("events", "user_id"), ("events", "track_id"), ("tracks", "track_id")):
+        owners = Workspace(tmp_path).table(table).select(pl.col(column).str.split(":").list.first()).unique()
+        assert sorted(owners.collect()[column].to_list()) == ["simulated", "staging"]
+
+
+def namesakes(root: Path, place: Path) -> Importer:
+    """A real source whose tracks have the names and the recording codes of simulated ones."""
+    simulate(root / "aside")
+    tracks = Workspace(root / "aside").table("tracks").select("title", "artist_name", "isrc").collect()
+    tracks.with_columns(track_id=pl.int_range(len(tracks)).cast(pl.String)).write_csv(place)
+    return FORMATS["tracks"].open(Request(place, "shop"))
+
+
+@pytest.mark.parametrize("real_first", [True, False])
+def test_a_real_source_never_joins_a_simulated_world(tmp_path: Path, real_first: bool) -> None:
+    shop = namesakes(tmp_path, tmp_path / "tracks.csv")
+    root = tmp_path / "both"
+    for real in (real_first, not real_first):
+        joined = (run(Workspace(root), "tracks", shop) if real else simulate(root)).joined
+        assert joined == {"new": 400}
+    aliases = Workspace(root).table("track_aliases").collect()
+    assert aliases["track_id"].is_unique().all()
+
+
+def test_a_real_source_and_a_simulated_world_never_have_one_name(tmp_path: Path) -> None:
+    shop = namesakes(tmp_path, tmp_path / "tracks.csv")
+    run(Workspace(tmp_path / "one"), "tracks", shop)
+    with pytest.raises(InputError, match="--source: shop names a source of real data already"):
+        simulate(tmp_path / "one", "shop")
+    simulate(tmp_path / "two", "shop")
+    with pytest.raises(InputError, match="--source: shop names a simulated world already"):
+        run(Workspace(tmp_path / "two"), "tracks", shop)
 
 
 def test_a_world_that_cannot_be_leaves_nothing_behind(tmp_path: Path) -> None:
