@@ -31,7 +31,9 @@ class SparkSettings(Settings, table="spark"):
     """Table `[spark]` of segue.toml."""
 
     master: str = "local[*]"
-    """Where the jobs run: `local[*]`, `local[4]`, `spark://host:7077`, `yarn`, `k8s://...`."""
+    """Where the jobs run: `local[*]`, `local[4]`, `spark://host:7077`, `yarn`, `k8s://...`; or, to try a cluster on one
+    machine, `local-cluster[2,1,1024]`: executors, cores of each, MiB of each. All executors read and write the folders
+    of the workspace; none needs Segue or Python, for no job runs Python on them."""
     driver_memory: str = Field(default="4g", pattern=r"^\d+[kmgt]$")
     """Heap of the driver, which on a local master is all the memory that Spark has."""
     shuffle_partitions: int = Field(default=16, ge=1)
@@ -42,9 +44,11 @@ class SparkSettings(Settings, table="spark"):
 
     def properties(self) -> dict[str, str]:
         """All that is given to Spark."""
+        cluster = re.fullmatch(r"local-cluster\[\s*\d+\s*,\s*\d+\s*,\s*(\d+)\s*\]", self.master)
         local = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
         return {
             **(local if self.master.startswith("local") else {}),
+            **({"spark.executor.memory": f"{cluster[1]}m"} if cluster else {}),
             "spark.driver.memory": self.driver_memory,
             "spark.sql.shuffle.partitions": str(self.shuffle_partitions),
             "spark.sql.session.timeZone": "UTC",

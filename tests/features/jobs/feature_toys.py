@@ -70,7 +70,9 @@ def random_events(seed: int, n: int = 900, tracks: int = 40, days: int = 60) -> 
         track_id=pl.format("t{}", pl.Series(rng.zipf(1.3, total) % tracks)),
         action=pl.Series(rng.choice(["play", "play", "play", "like", "skip"], total)),
         event_id=pl.format("e{}", pl.Series(rng.permutation(total))),
-        context=pl.Series(rng.choice(["car", "car", "car", "home", "home", "gym", None], total), dtype=pl.String),
+        context=pl.Series(
+            rng.choice(["car", "car", "car", "home", "home", "gym", None], total).tolist(), dtype=pl.String
+        ),
     )
     doubled = pl.col("user_id").str.starts_with("dj") & (pl.col("ts").dt.day() % 3 == 0)
     events = events.with_columns(
