@@ -87,7 +87,9 @@ def tags(music: Music, seed: int, chunk: int = CHUNK) -> Iterator[pl.DataFrame]:
     """The `tags` table: genre, scene, mood, decade and manner of a track, as far as somebody cared to tag it, and now
     and then a scene that it does not belong to."""
     rng = np.random.default_rng([seed, _TAGS])
-    decades = tuple(f"{decade}s" for decade in ("1950", "1960", "1970", "1980", "1990", "2000", "2010", "2020"))
+    decade = year(music.release_day) // 10
+    oldest = int(decade.min())
+    decades = tuple(f"{number}0s" for number in range(oldest, int(decade.max()) + 1))
     moods = tuple(mood for pair in MOODS for mood in pair)
     words = pl.Series([*(g.name for g in GENRES), *SCENE_NAMES, *moods, *decades, "acoustic", "danceable"])
     scenes, first_mood = len(GENRES), len(GENRES) + SCENES
@@ -104,8 +106,7 @@ def tags(music: Music, seed: int, chunk: int = CHUNK) -> Iterator[pl.DataFrame]:
         fits[:, 5] = music.danceability[rows] > 0.6
         fits[:, 6] = stray != scene
         mood = 2 * (music.valence[rows] > 0.5) + (music.energy[rows] > 0.5)
-        decade = np.clip(year(music.release_day[rows]) // 10 - 195, 0, len(decades) - 1)
-        columns = [scene // len(FLAVOURS), scenes + scene, first_mood + mood, first_decade + decade]
+        columns = [scene // len(FLAVOURS), scenes + scene, first_mood + mood, first_decade + decade[rows] - oldest]
         manner = first_decade + len(decades)
         columns += [np.full(len(rows), manner), np.full(len(rows), manner + 1), scenes + stray]
         row, kind = np.nonzero(fits & (chance[:, :-1] < tagged))

@@ -29,24 +29,24 @@ class WorldSettings(Settings, table="simulation"):
     Sizes(listeners=50000, tracks=100000, artists=12500, playlists=100000)
     """
 
-    seed: int = Field(default=7, ge=0)
+    seed: int = Field(default=7, ge=0, lt=1 << 63)
     """Everything is drawn from it."""
-    events: int = Field(default=100_000, ge=0)
+    events: int = Field(default=100_000, ge=0, lt=1 << 40)
     """Plays and skips; likes come on top."""
-    listeners: int | None = Field(default=None, ge=1)
+    listeners: int | None = Field(default=None, ge=1, lt=1 << 31)
     """Listeners; by default one for 200 events, and 500 at least."""
-    tracks: int | None = Field(default=None, ge=SCENES)
+    tracks: int | None = Field(default=None, ge=SCENES, le=100_000_000)
     """Tracks; by default one for 100 events, and 2,000 at least."""
-    artists: int | None = Field(default=None, ge=SCENES)
+    artists: int | None = Field(default=None, ge=SCENES, le=100_000_000)
     """Artists; by default one for 8 tracks."""
-    playlists: int | None = Field(default=None, ge=0)
+    playlists: int | None = Field(default=None, ge=0, lt=1 << 31)
     """Playlists; by default one for 100 events, and 4,000 at least."""
     vector_size: int = Field(default=64, ge=8, le=1024)
     """Length of a track's content vector."""
-    first_day: date = date(2025, 1, 1)
+    first_day: date = Field(default=date(2025, 1, 1), ge=date(2000, 1, 1), le=date(2100, 1, 1))
     """First day of listening (UTC)."""
-    days: int = Field(default=120, ge=1)
-    """Days of listening."""
+    days: int = Field(default=120, ge=1, le=36_525)
+    """Days of listening, a century at most."""
     preference: str = "inner-product"
     """How listeners come to like a track: a name of recsys.simulation.preferences.PREFERENCES."""
 

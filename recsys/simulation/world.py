@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import polars as pl
 
+from recsys.errors import InputError
 from recsys.simulation import catalogue_tables as catalogue
 from recsys.simulation.candidates import Candidates
 from recsys.simulation.contexts import Context
 from recsys.simulation.event_table import EventTable
-from recsys.simulation.feedback import Reactions
+from recsys.simulation.feedback import Reactions, Reward
 from recsys.simulation.listeners import Integers, Listeners
 from recsys.simulation.listening import Listening
 from recsys.simulation.loop import ClosedLoop, Value
@@ -45,10 +46,15 @@ class World:
 
     @classmethod
     def draw(cls, settings: WorldSettings) -> Self:
-        """Raises InputError for a preference that there is not, and for a catalogue too small for its markets."""
+        """Raises InputError for a preference that there is not, for a catalogue too small for its markets, and for a
+        world too large for the memory."""
         form = preference(settings.preference)
-        music = Music.draw(_stream(settings, _MUSIC), settings)
-        listeners = Listeners.draw(_stream(settings, _LISTENERS), settings, music)
+        try:
+            music = Music.draw(_stream(settings, _MUSIC), settings)
+            listeners = Listeners.draw(_stream(settings, _LISTENERS), settings, music)
+        except MemoryError as error:
+            size = f"{settings.sizes.tracks:,} tracks and {settings.sizes.listeners:,} listeners"
+            raise InputError(f"simulation: {size} do not fit into memory ({error}); ask for fewer") from error
         return cls(settings, music, listeners, ClosedLoop(music, listeners, form))
 
     def tables(self) -> Iterator[tuple[str, pl.DataFrame]]:
@@ -76,10 +82,17 @@ class World:
         return self.loop.react(listener, context, slate, rng)
 
     def value(
-        self, policy: Policy, listener: Integers, context: Context, rng: np.random.Generator, **options: Any
+        self,
+        policy: Policy,
+        listener: Integers,
+        context: Context,
+        rng: np.random.Generator,
+        *,
+        reward: Reward | None = None,
+        draws: int = 64,
     ) -> Value:
         """What the slates of a policy are truly worth to (n,) listeners in n contexts; see `ClosedLoop.value`."""
-        return self.loop.value(policy, listener, context, rng, **options)
+        return self.loop.value(policy, listener, context, rng, reward=reward, draws=draws)
 
 
 def _stream(settings: WorldSettings, *key: int) -> np.random.Generator:

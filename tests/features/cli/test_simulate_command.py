@@ -54,6 +54,10 @@ def test_help_teaches() -> None:
         (("--preference", "taste"), "context-flow"),
         (("--listeners", "1"), "ask for more listeners or days"),
         (("--source", "a/b"), "--source"),
+        (("--seed", "9_223_372_036_854_775_808"), "simulation.seed"),
+        (("--days", "10_000_000"), "simulation.days"),
+        (("--tracks", "1_000_000_000_000"), "simulation.tracks"),
+        (("--listeners", "2_000_000_000_000"), "simulation.listeners"),
     ],
 )
 def test_bad_input_is_one_line(

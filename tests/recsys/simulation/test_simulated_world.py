@@ -14,6 +14,7 @@ from recsys.errors import InputError
 from recsys.names import name_key
 from recsys.simulation import world as world_module
 from recsys.simulation.contexts import Context
+from recsys.simulation.listeners import Listeners
 from recsys.simulation.settings import SCENES, WorldSettings
 from recsys.simulation.words import TITLE, capacity, phrases, scattered
 from recsys.simulation.world import World
@@ -40,6 +41,15 @@ def test_equal_seeds_give_equal_worlds_and_others_differ(tables: Tables) -> None
     for table, rows in tables.items():
         assert rows.equals(again[table]), table
         assert not rows.equals(other[table]), table
+
+
+def test_a_world_too_large_for_the_memory_is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    def draw(*_: object) -> None:
+        raise MemoryError("Unable to allocate 745. GiB")
+
+    monkeypatch.setattr(Listeners, "draw", draw)
+    with pytest.raises(InputError, match=r"800 tracks and 150 listeners do not fit into memory \(Unable to allocate"):
+        World.draw(SMALL)
 
 
 def test_more_listeners_change_no_music_and_no_playlist(tables: Tables) -> None:
