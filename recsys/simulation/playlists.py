@@ -18,7 +18,7 @@ from recsys.ragged import Bool, Float64, Int32, Int64
 from recsys.simulation.arrays import nth, year
 from recsys.simulation.catalogue_tables import SCENE_NAMES, artist_names, ids
 from recsys.simulation.laws import PLAYLIST_LENGTH
-from recsys.simulation.music import FLAVOURS, GENRES, SUCCESSORS, Music
+from recsys.simulation.music import FLAVOURS, GENRES, MARKETS, SUCCESSORS, Music
 from recsys.simulation.settings import WorldSettings
 from recsys.simulation.themes import FEATURES, ORDERS, THEMES, TOLERANCES, Titles
 from recsys.simulation.words import Strings
@@ -51,12 +51,13 @@ _DAY_US = 86_400_000_000
 class Plans:
     """What is settled of n playlists before their tracks are chosen: one array each, (n,).
 
-    title: index into TITLES; seed: the track that a playlist grows from; length: tracks wanted; modified: the moment
-    of its last change, in days since 1970-01-01.
+    title: index into TITLES; seed: the track that a playlist grows from; market: where its owner lives, an index into
+    MARKETS; length: tracks wanted; modified: the moment of its last change, in days since 1970-01-01.
     """
 
     title: Int64
     seed: Int32
+    market: Int64
     length: Int64
     modified: Float64
 
@@ -73,7 +74,10 @@ class Plans:
         output = np.minimum(np.diff(music.artist_offsets)[music.artist[seeds]], _ENOUGH)
         fit += 10 * TITLES.names("artist")[title[row]] * np.log(output)
         best = np.argmax(fit.reshape(n, _SEEDS), axis=1)
-        return cls(title, seeds[np.arange(n) * _SEEDS + best], PLAYLIST_LENGTH.sample(rng, n), modified)
+        seed = seeds[np.arange(n) * _SEEDS + best]
+        licensed = music.markets[seed][:, None] >> np.arange(len(MARKETS)) & 1
+        market = np.argmax(licensed * rng.random(licensed.shape), axis=1)
+        return cls(title, seed, market, PLAYLIST_LENGTH.sample(rng, n), modified)
 
     def names(self, field: str) -> Bool:
         """(n,) true where the title of a playlist names this field."""
@@ -83,8 +87,9 @@ class Plans:
 def playlists(seed: int, music: Music, settings: WorldSettings) -> Iterator[tuple[str, pl.DataFrame]]:
     """The tables `playlists` and `playlist_tracks` in turn, a pair a block; ids of the world.
 
-    A block depends on the seed, the music and its own number only. No playlist holds the same music twice, nor music
-    that came out after its last change. Where too few tracks fit, a playlist is shorter than the law says.
+    A block depends on the seed, the music and its own number only. No playlist holds the same music twice, music that
+    came out after its last change, or tracks that no market has together. Where too few tracks fit, a playlist is
+    shorter than the law says.
     """
     n = settings.sizes.playlists
     artists, playlist_id, track_id = artist_names(music, seed), ids("p", n), ids("t", len(music))
@@ -111,6 +116,7 @@ def _members(rng: np.random.Generator, music: Music, plans: Plans, by_release: I
     stray = (rng.random(len(row)) < _STRAYS) & ~plans.names("artist")[row]
     able = _belongs(music, plans, row, track) | stray
     able &= music.release_day[track] <= plans.modified[row]
+    able &= music.markets[track] >> plans.market[row] & 1 == 1
     flow = np.flatnonzero(able)
     row, track, fit = row[flow], track[flow], fit[flow]
 

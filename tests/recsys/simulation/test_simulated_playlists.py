@@ -12,7 +12,7 @@ from recsys.schema import TABLES
 from recsys.simulation import playlists as module
 from recsys.simulation.catalogue_tables import SCENE_NAMES, artist_names
 from recsys.simulation.laws import PLAYLIST_LENGTH
-from recsys.simulation.music import FLAVOURS, GENRES, Music
+from recsys.simulation.music import EVERYWHERE, FLAVOURS, GENRES, Music
 from recsys.simulation.playlists import MOST_OF_AN_ARTIST, NEW_DAYS, Plans, playlists
 from recsys.simulation.settings import WorldSettings
 from recsys.simulation.themes import FEATURES, FIELDS, ORDERS, THEMES, Theme, Titles
@@ -83,6 +83,13 @@ def test_tables_are_canonical(tables: dict[str, pl.DataFrame]) -> None:
     assert tables["playlists"]["playlist_id"].is_unique().all()
     assert len(tables["playlists"]) == WORLD.playlists
     assert (tables["playlists"]["name"].str.strip_chars() != "").all()
+
+
+def test_some_market_has_all_tracks_of_a_playlist(music: Music, entries: pl.DataFrame) -> None:
+    licensed = pl.Series(music.markets[entries["index"].to_numpy()].astype(np.int64))
+    shared = entries.with_columns(licensed=licensed).group_by("playlist_id").agg(pl.col("licensed").bitwise_and())
+    assert (shared["licensed"] > 0).all()
+    assert 0 < (licensed < EVERYWHERE).mean() < 0.2
 
 
 def test_equal_settings_give_equal_playlists_and_another_seed_others(
