@@ -70,7 +70,7 @@ class Calibrated:
         liking = np.float32(self.scale) * self.form(music, listeners, listener, context, tracks)
         mood = -np.abs(music.energy[tracks] - _wanted_energy(context))
         known = (1 + listeners.mainstream[listener])[:, None] * fame(music, tracks)
-        utility = np.float32(self.offset) + liking + np.float32(0.5) * mood + np.float32(0.1) * known
+        utility = np.float32(self.offset) + liking + np.float32(1.2) * mood + np.float32(0.1) * known
         return np.where(playable(music, listeners, listener, context, tracks), utility, np.float32(-np.inf))
 
 
@@ -143,10 +143,10 @@ def context_flow(music: Music, listeners: Listeners, listener: Integers, context
 
 
 PREFERENCES: dict[str, Preference] = {
-    "inner-product": Calibrated(inner_product, scale=3.0, offset=-0.5),
-    "nearest-taste": Calibrated(nearest_taste, scale=3.9, offset=1.15),
-    "tags": Calibrated(tags, scale=1.0, offset=-0.3),
-    "context-flow": Calibrated(context_flow, scale=2.0, offset=1.5),
+    "inner-product": Calibrated(inner_product, scale=3.0, offset=-0.35),
+    "nearest-taste": Calibrated(nearest_taste, scale=3.9, offset=1.3),
+    "tags": Calibrated(tags, scale=1.0, offset=-0.15),
+    "context-flow": Calibrated(context_flow, scale=2.0, offset=1.65),
 }
 
 

@@ -81,7 +81,7 @@ def test_a_row_and_a_track_depend_on_nothing_but_themselves(name: str, moments: 
     alone = moments.utility(
         name, listener=moments.listener[rows], context=moments.context.take(rows), tracks=moments.tracks[rows, 2:3]
     )
-    np.testing.assert_allclose(alone, utility[rows, 2:3], atol=1e-5)
+    np.testing.assert_array_equal(alone, utility[rows, 2:3])
     np.testing.assert_array_equal(moments.utility(name), utility)
 
 
@@ -99,6 +99,18 @@ def test_about_half_of_any_tracks_are_heard_to_the_end_and_most_of_those_picked(
     own = mean_play(moments.utility(name, tracks=picked(moments, name)))
     assert 0.40 < anything < 0.52
     assert 0.70 < own < 0.80
+
+
+@every_preference
+def test_what_is_heard_to_the_end_is_louder_in_exercise_than_on_the_way_to_sleep(name: str, moments: Moments) -> None:
+    energy = moments.music.energy[moments.tracks]
+
+    def loudness(activity: str) -> float:
+        doing = np.full(ROWS, ACTIVITIES.index(activity), dtype=np.int8)
+        heard = play_probability(moments.utility(name, context=replace(moments.context, activity=doing)))
+        return float(np.average(energy, weights=heard))
+
+    assert loudness("exercise") - loudness("sleep") > 0.035
 
 
 @every_preference
