@@ -34,17 +34,18 @@ class Joins:
 
 
 def joins(workspace: Workspace) -> Joins:
-    """Raises MissingError where nothing is imported."""
-    manifests = [read_json(folder / "manifest.json") for folder in workspace.import_folders()]
-    namespaces = {manifest["source"]: manifest["namespace"] for manifest in manifests}
-    sources = sorted(namespaces)
+    """Simulated worlds share nothing and are left out. Raises MissingError where nothing else is imported."""
+    sources = workspace.real_sources()
     if not sources:
-        raise MissingError(f"{workspace.root} holds no import; make one: segue import FORMAT PATH")
-    tracks = workspace.table("tracks").select("track_id", "name_key", "artist_id").collect()
+        raise MissingError(f"{workspace.root} holds no import of real data; make one: segue import FORMAT PATH")
+    manifests = [read_json(folder / "manifest.json") for folder in workspace.import_folders(sources)]
+    namespaces = {manifest["source"]: manifest["namespace"] for manifest in manifests}
+    tracks = workspace.table("tracks", sources).select("track_id", "name_key", "artist_id").collect()
     aliases = workspace.table("track_aliases", sources).select("source", "track_id", "method").unique().collect()
     aliases = aliases.filter(pl.col("source").is_in(sources))
     with_content = tracks.join(_content_tracks(workspace, sources), on="track_id", how="semi")
-    artists = pl.concat([with_content.select("artist_id"), _tagged(workspace, "artist").rename({"id": "artist_id"})])
+    tagged = _tagged(workspace, "artist", sources).rename({"id": "artist_id"})
+    artists = pl.concat([with_content.select("artist_id"), tagged])
     coverage = [
         _coverage(
             source,
@@ -66,10 +67,10 @@ def joins(workspace: Workspace) -> Joins:
 
 def _content_tracks(workspace: Workspace, sources: list[str]) -> pl.DataFrame:
     audio = workspace.table("audio_features", sources).select("track_id").unique().collect()
-    return pl.concat([audio, _tagged(workspace, "track").rename({"id": "track_id"})]).unique()
+    return pl.concat([audio, _tagged(workspace, "track", sources).rename({"id": "track_id"})]).unique()
 
 
-def _tagged(workspace: Workspace, kind: str, sources: list[str] | None = None) -> pl.DataFrame:
+def _tagged(workspace: Workspace, kind: str, sources: list[str]) -> pl.DataFrame:
     """id of the tracks, or artists, that have a tag."""
     tags = workspace.table("tags", sources).filter(pl.col("subject_type") == kind)
     return tags.select(id="subject_id").unique().collect()

@@ -55,6 +55,17 @@ def test_coverage_counts_songs_plays_and_artists(workspace: Workspace) -> None:
     }
 
 
+def test_a_simulated_world_is_left_out(workspace: Workspace, tmp_path: Path) -> None:
+    before = joins(workspace)
+    made = pl.DataFrame({"track_id": ["1"], "title": ["C"], "artist_name": "Y", "tag": "made"})
+    made.write_csv(tmp_path / "made.csv")
+    importer = FORMATS["tags"].open(Request(tmp_path / "made.csv", "made"))
+    run(workspace, "tags", importer, ImportSettings(), simulated=True)
+    after = joins(workspace)
+    assert (after.coverage.rows(), after.content.rows()) == (before.coverage.rows(), before.content.rows())
+    assert after.pairs.equals(before.pairs)
+
+
 def test_content_and_pairs_name_who_gives_and_who_shares(workspace: Workspace) -> None:
     found = joins(workspace)
     assert found.content.rows() == [("fans", 0, 0, 1), ("shop", 0, 2, 0)]
