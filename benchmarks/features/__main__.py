@@ -65,7 +65,7 @@ def run(worlds: list[World], scratch: Path | None, *, executors: bool, catalogue
     and made on executors as well."""
     results = None
     columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=Console(stderr=True, log_path=False), transient=True) as progress:
         bar = progress.add_task("", total=COMMANDS * len(worlds) + PROFILED + executors + catalogue)
 
         def told(name: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+from grid import power
 from project import Projection, Target
 from results import Results
 
@@ -32,7 +33,7 @@ def draw(results: Results, out: Path) -> None:
         low, high = ([at(n) for n in events] for at in (law.low, law.high))
         points = [run.step(name).wall_s for run in results.runs]
         axes.plot([run.events for run in results.runs], points, "o", color=color)
-        axes.plot(events, low, color=color, lw=1, label=f"{name}, exponent {law.exponent:.2f}")
+        axes.plot(events, low, color=color, lw=1, label=f"{name}, exponent {power(law.exponent)}")
         axes.fill_between(events, low, high, color=color, alpha=0.15, lw=0)
     axes.set(xscale="log", yscale="log", xlabel="events", ylabel="seconds", title=f"On {results.machine.cores} cores")
     for seconds, name in TICKS.items():

@@ -10,7 +10,8 @@ as one more parameter, three points would fit any law.
                truth if each batch looks through all that came before; a hundred times further it is no longer small
 
 Both are least squares of relative errors, in which a tenth of the start and a fifth of a second count as noise; a bend
-of less than a tenth of the cost of the largest world is taken for noise as well, and the step for linear.
+of less than a tenth of the cost of the largest world is taken for noise as well, and the step for linear. Two sizes
+show no bend.
 """
 
 from __future__ import annotations
@@ -63,11 +64,11 @@ def fit(events: Values, costs: Values, start: float) -> Law:
     """
     n, cost = np.asarray(events, float), np.asarray(costs, float)
     net = np.maximum(cost - start, 0.0)
-    weight = 1 / (net + 0.1 * start + NOISE)
+    weight = 1 / (net[-1] * n / n[-1] + 0.1 * start + NOISE)  # of what is expected: a low figure has no more say
     terms = np.column_stack([n, n**2]) / n.max() ** [1, 2]  # in units of the largest world, or they are too far apart
     (slope,), _ = nnls(terms[:, :1] * weight[:, None], net * weight)
     (linear, square), _ = nnls(terms * weight[:, None], net * weight)
-    if square < BEND * net[-1]:
+    if len(n) < 3 or square < max(BEND * net[-1], NOISE):
         linear, square = slope, 0.0
     return Law(
         start,

@@ -122,11 +122,12 @@ class _Watch:
             try:
                 with process.oneshot():
                     cpu, memory = process.cpu_times(), process.memory_info().rss
-                    spark = process.name() == "java"
-                    self.used[process.pid, process.create_time()] = spark, cpu.user + cpu.system
+                    spark, key = process.name() == "java", (process.pid, process.create_time())
             except (psutil.NoSuchProcess, psutil.ZombieProcess):
                 continue
-            resident[spark] += memory
+            if key in self.used:  # At first sight it may be a fork that still shows the memory of its parent.
+                resident[spark] += memory
+            self.used[key] = spark, cpu.user + cpu.system
         now = time.time()
         if now - self.disk_seen > DISK_INTERVAL:
             self.disk, self.disk_seen = _size(self.folders), now
