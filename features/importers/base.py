@@ -8,7 +8,7 @@ tests/features/importers/publishers.py; (4) describe it in docs/data.md.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -116,17 +116,42 @@ def name_id(artist: pl.Expr, title: pl.Expr) -> pl.Expr:
     return name_key(artist, title)
 
 
+def found_file(folder: Path, name: str) -> Path | None:
+    """File ``name`` of ``folder``, plain or compressed (`plays.tsv.gz`); None where there is none.
+
+    Raises InputError where something else has that name: a folder, a link to nowhere.
+    """
+    there = [path for ending in COMPRESSED if os.path.lexists(path := folder / (name + ending))]
+    return real_files(there[:1])[0] if there else None
+
+
+def real_files(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """``paths`` in their order by name. Raises InputError where one is a folder, or a link to nowhere."""
+    files = tuple(sorted(paths))
+    if wrong := [path for path in files if not path.is_file()]:
+        raise InputError(f"{wrong[0]}: must be a file")
+    return files
+
+
+def bare_name(path: Path) -> str:
+    """Of a file, without what says that it is compressed.
+
+    >>> bare_name(Path("set/plays.tsv.gz"))
+    'plays.tsv'
+    """
+    return path.stem if path.suffix in COMPRESSED else path.name
+
+
 def expected_files(path: Path, *names: str, form: str) -> tuple[Path, ...]:
     """The named files in folder ``path``, in that order; ``path`` may be the file itself where one is named.
 
-    A file may be compressed: `plays.tsv.gz` for `plays.tsv`. Raises InputError that lists what was expected and what is
-    missing.
+    A file may be compressed. Raises InputError that lists what was expected and what is missing.
     """
     if len(names) == 1 and path.is_file():
         return (path,)
     if not path.is_dir():
         raise InputError(f"{path}: no such folder; {form} expects a folder with {', '.join(names)}")
-    found = [next((f for end in COMPRESSED if (f := path / (name + end)).is_file()), None) for name in names]
+    found = [found_file(path, name) for name in names]
     if missing := [name for name, file in zip(names, found, strict=True) if file is None]:
         raise InputError(f"{path}: {', '.join(missing)} missing; {form} expects {', '.join(names)}")
     return tuple(file for file in found if file)

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 
 import polars as pl
 
-from features.importers.base import Batch, Request, audio_features, expected_files
+from features.importers.base import Batch, Request, audio_features, expected_files, found_file
 from features.importers.million_song import TRACK_NAMESPACE
 from features.importers.reading import Seen, flagged, good, read_delimited
 
@@ -36,8 +36,8 @@ class DeezerMood:
     @classmethod
     def open(cls, request: Request) -> Self:
         files = expected_files(request.path, "train.csv", "validation.csv", form="deezer-mood")
-        test = request.path / "test.csv"
-        return cls((*files, test) if test.is_file() else files, request.source or "deezer-mood")
+        test = found_file(request.path, "test.csv")
+        return cls((*files, test) if test else files, request.source or "deezer-mood")
 
     def batches(self) -> Iterator[Batch]:
         songs = Seen("MSD_sng_id")

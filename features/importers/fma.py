@@ -14,10 +14,9 @@ from typing import Any, ClassVar, Self
 
 import polars as pl
 
-from features.importers.base import Batch, Request, audio_features, expected_files, track_tags
-from features.importers.reading import Seen, flagged, good, read_delimited
-from features.importers.values import typed
-from recsys.errors import InputError
+from features.importers.base import Batch, Request, audio_features, expected_files, found_file, track_tags
+from features.importers.reading import Seen, flagged, gathered, good, read_delimited
+from features.importers.values import milliseconds, typed
 
 GENRES = ["genre_id", "#tracks", "parent", "title", "top_level"]
 TRACKS = {
@@ -49,19 +48,18 @@ class Fma:
     @classmethod
     def open(cls, request: Request) -> Self:
         files = expected_files(request.path, "tracks.csv", "genres.csv", form="fma")
-        sound = request.path / "echonest.csv"
-        return cls((*files, sound) if sound.is_file() else files, request.source or "fma")
+        sound = found_file(request.path, "echonest.csv")
+        return cls((*files, sound) if sound else files, request.source or "fma")
 
     def batches(self) -> Iterator[Batch]:
-        genres = [rows.select(GENRES) for rows in read_delimited(self.files[1], GENRES)]
-        names = pl.concat([pl.DataFrame(schema=dict.fromkeys(GENRES, pl.String)), *genres])
-        names = names.select(genre="genre_id", name="title")
+        genres = gathered(read_delimited(self.files[1], GENRES), GENRES)
+        names = genres.unique("genre_id", keep="first").select(genre="genre_id", name="title")
         ids = Seen("track_id")
         for raw in _wide(self.files[0], 3, ["track_id", *TRACKS.values()]):
             rows = raw.rename({column: field for field, column in TRACKS.items()}).with_columns(
                 album_id=pl.format("fma:{}", pl.col("album")),
                 release_date=typed(pl.col("released").str.slice(0, 10), pl.String(), pl.Date()),
-                duration_ms=(pl.col("seconds").cast(pl.Float64, strict=False) * 1000).round().cast(pl.Int64),
+                duration_ms=milliseconds(pl.col("seconds")),
             )
             rows = flagged(
                 rows,
@@ -83,10 +81,7 @@ class Fma:
 
 
 def _wide(path: Path, header_lines: int, needed: list[str]) -> Iterator[pl.DataFrame]:
-    for rows in read_delimited(path, header_lines=header_lines, batch_rows=BATCH_ROWS):
-        if missing := [name for name in needed if name not in rows.columns]:
-            raise InputError(f"{path}:1: columns {', '.join(missing)} missing; fma expects {header_lines} header lines")
-        yield rows
+    return read_delimited(path, header_lines=header_lines, needed=needed, batch_rows=BATCH_ROWS)
 
 
 def _words(text: pl.Expr) -> pl.Expr:

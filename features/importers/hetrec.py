@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 import polars as pl
 
 from features.importers.base import Batch, Request, artist_id, expected_files
-from features.importers.reading import flagged, good, read_plain
+from features.importers.reading import flagged, gathered, good, read_plain
 
 ARTISTS = ["id", "name", "url", "pictureURL"]
 TAGS = ["tagID", "tagValue"]
@@ -38,7 +38,8 @@ class HetRec:
 
     def batches(self) -> Iterator[Batch]:
         artist_file, tag_file, plays, tagged = self.files
-        artists = pl.concat(read_plain(artist_file, ARTISTS)).select(artistID="id", item_id=artist_id(pl.col("name")))
+        names = gathered(read_plain(artist_file, ARTISTS), ["id", "name"]).unique("id", keep="first")
+        artists = names.select(artistID="id", item_id=artist_id(pl.col("name")))
         for rows in read_plain(plays, PLAYS):
             rows = rows.join(artists, on="artistID", how="left", maintain_order="left").with_columns(
                 user_id=pl.format("hetrec:{}", pl.col("userID")), item_type=pl.lit("artist")
@@ -46,11 +47,11 @@ class HetRec:
             missing = pl.col("item_id").is_null()
             yield Batch("interactions", flagged(rows, {"the artist is not in artists.dat": missing}))
 
-        tags = pl.concat(read_plain(tag_file, TAGS, encoding="latin-1"))
-        counts = []
+        tags = gathered(read_plain(tag_file, TAGS, encoding="latin-1"), TAGS).unique("tagID", keep="first")
+        counts: list[pl.DataFrame] = []
         for rows in read_plain(tagged, TAGGED):
             rows = rows.join(artists, on="artistID", how="left", maintain_order="left")
-            rows = rows.join(tags.select(*TAGS), on="tagID", how="left", maintain_order="left")
+            rows = rows.join(tags, on="tagID", how="left", maintain_order="left")
             rows = flagged(
                 rows,
                 {
@@ -64,6 +65,8 @@ class HetRec:
                 .group_by("item_id", "tagValue", maintain_order=True)
                 .agg(pl.len(), pl.first("_file", "_line", "_row"))
             )
+        if not counts:
+            return
         together = pl.concat(counts).group_by("item_id", "tagValue", maintain_order=True)
         yield Batch(
             "tags",

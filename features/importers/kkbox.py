@@ -15,7 +15,7 @@ import polars as pl
 
 from features.importers.base import Batch, Request, expected_files, quarantined, track_tags
 from features.importers.logs import context
-from features.importers.reading import flagged, good, read_delimited, read_plain
+from features.importers.reading import flagged, gathered, good, read_delimited, read_plain
 from recsys.errors import InputError
 
 SONGS = ["song_id", "song_length", "genre_ids", "artist_name", "composer", "lyricist", "language"]
@@ -46,11 +46,10 @@ class KkBox:
 
     def batches(self) -> Iterator[Batch]:
         songs, names, listens = self.files
-        titles = []
         for rows in read_delimited(names, NAMES):
-            titles.append(good(rows).select(NAMES))
             yield quarantined(rows, read=len(rows))
-        yield from self._tracks(songs, pl.concat(titles).unique("song_id", keep="first"))
+        titles = gathered(read_delimited(names, NAMES), NAMES).unique("song_id", keep="first")
+        yield from self._tracks(songs, titles)
         for rows in read_plain(listens, LISTENS, separator=",", batch_rows=100_000):
             events = rows.with_columns(
                 user_id=pl.format("kkbox:{}", pl.col("msno")),

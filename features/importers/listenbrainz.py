@@ -17,11 +17,11 @@ from typing import Any, ClassVar, Self, cast
 
 import polars as pl
 
-from features.importers.base import Batch, Request, names_of
+from features.importers.base import Batch, Request, names_of, real_files
 from features.importers.json_lines import json_fields
 from features.importers.logs import MusicBrainzIds, named_tracks
 from features.importers.reading import Seen, flagged, good, lines_of, opened, read_lines
-from features.importers.values import INSTANT, typed
+from features.importers.values import INSTANT, milliseconds, typed, whole
 from recsys.errors import InputError
 
 EXPECTED = "listenbrainz-listens-dump-*.tar.zst, or what it holds: listens/2021/3.listens, .., plain or .gz"
@@ -93,8 +93,8 @@ def _files(path: Path) -> tuple[Path, ...]:
         raise InputError(f"{path}: no such file or folder; listenbrainz expects {EXPECTED}")
     months = {f: m for f in path.rglob("*.listens*") if (m := _MONTH.fullmatch(f.as_posix()))}
     if months:
-        return tuple(sorted(months, key=lambda f: (f.parent.parent, int(months[f][1]), int(months[f][2]))))
-    archives = tuple(sorted(f for f in path.iterdir() if f.is_file() and _ARCHIVE.fullmatch(f.name)))
+        return tuple(sorted(real_files(months), key=lambda f: (f.parent.parent, int(months[f][1]), int(months[f][2]))))
+    archives = real_files(f for f in path.iterdir() if _ARCHIVE.fullmatch(f.name))
     if not archives:
         raise InputError(f"{path}: listenbrainz expects {EXPECTED}")
     return archives
@@ -122,17 +122,14 @@ def _listens(lines: pl.DataFrame) -> pl.DataFrame:
     found = found.with_columns(pl.col(text).str.strip_chars().replace("", None))
     rows = pl.concat([lines, found], how="horizontal")
     number = pl.col("listener").replace(["0", ""], None)
-    ms = pl.coalesce(
-        pl.col("duration_ms").cast(pl.Float64, strict=False),
-        pl.col("duration").cast(pl.Float64, strict=False) * 1000,
-    )
+    ms = pl.coalesce(whole(pl.col("duration_ms")), milliseconds(pl.col("duration")))
     rows = rows.with_columns(
         user_id=pl.format("listenbrainz:{}", pl.coalesce(number, "name")),
         ts=typed(pl.coalesce("timestamp", "listened_at"), pl.String(), INSTANT),
         position=pl.lit(0),
         action=pl.lit("play"),
         isrc=pl.when(pl.col("isrc").str.contains(_ISRC)).then("isrc"),
-        duration_ms=pl.when(ms.is_between(1, 86_400_000)).then(ms.round().cast(pl.Int64)),
+        duration_ms=pl.when(ms.is_between(1, 86_400_000)).then(ms),
         mbid=pl.coalesce("mapped", "submitted"),
     )
     return flagged(

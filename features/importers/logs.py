@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import polars as pl
 
 from features.importers.base import name_id
 from features.importers.reading import Seen
-from recsys.errors import InputError
 
 
 def named_tracks(rows: pl.DataFrame) -> pl.DataFrame:
@@ -29,12 +26,6 @@ def context(**fields: pl.Expr) -> pl.Expr:
     '{"hour":16,"shuffle":true}'
     """
     return pl.struct([value.alias(name) for name, value in fields.items()]).struct.json_encode()
-
-
-def need_columns(path: Path, rows: pl.DataFrame, *columns: str) -> None:
-    """Raises InputError where ``rows``, read from ``path``, lack one."""
-    if missing := [column for column in columns if column not in rows.columns]:
-        raise InputError(f"{path}:1: the first line must name {', '.join(columns)}; {', '.join(missing)} missing")
 
 
 class MusicBrainzIds:

@@ -20,9 +20,10 @@ from typing import Any, ClassVar, Self
 
 import polars as pl
 
-from features.importers.base import Batch, Request, artist_id
+from features.importers.base import Batch, Request, artist_id, found_file
 from features.importers.reading import Seen, flagged, good, read_plain
 from features.importers.sqlite import read_sqlite
+from features.importers.values import milliseconds
 from recsys.errors import InputError
 
 METADATA, UNIQUE, TERMS, LASTFM = "track_metadata.db", "unique_tracks.txt", "artist_term.db", "lastfm_tags.db"
@@ -112,7 +113,7 @@ class MillionSong:
 
 def _found(folder: Path, name: str) -> tuple[Path, ...]:
     """The file of the whole set, else that of the subset; empty where there is none."""
-    return tuple(path for path in (folder / name, folder / f"subset_{name}") if path.is_file())[:1]
+    return tuple(path for path in (found_file(folder, name), found_file(folder, f"subset_{name}")) if path)[:1]
 
 
 def _songs(path: Path) -> Iterator[pl.DataFrame]:
@@ -123,8 +124,8 @@ def _songs(path: Path) -> Iterator[pl.DataFrame]:
         return
     for rows in read_sqlite(path, _SONGS, [*columns, "album_title", "seconds", "year"]):
         year = pl.col("year").cast(pl.Int32, strict=False)
-        seconds = pl.col("seconds").cast(pl.Float64, strict=False)
+        length = milliseconds(pl.col("seconds"))
         yield rows.with_columns(
             release_date=pl.when(year > 0).then(pl.date(year, 1, 1)),  # 0: unknown, of half the songs
-            duration_ms=pl.when(seconds > 0).then((seconds * 1000).round().cast(pl.Int64)),
+            duration_ms=pl.when(length > 0).then(length),
         )

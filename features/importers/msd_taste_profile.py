@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Self
 
 import polars as pl
 
-from features.importers.base import Batch, Request
+from features.importers.base import Batch, Request, bare_name, found_file
 from features.importers.reading import flagged, read_lines, read_plain
 from recsys.errors import InputError
 
@@ -45,16 +45,16 @@ class MsdTasteProfile:
         path = request.path
         folder = path if path.is_dir() else path.parent
         names = [path.name] if path.is_file() else list(TRIPLETS)
-        triplets = [folder / name for name in names if (folder / name).is_file()]
+        triplets = [file for name in names if (file := found_file(folder, name))]
         if not path.exists():
             raise InputError(f"{path}: no such file or folder; msd-taste-profile expects {' or '.join(TRIPLETS)}")
         if not triplets:
             raise InputError(f"{path}: msd-taste-profile expects {' or '.join(TRIPLETS)}; neither is there")
-        mismatches = [folder / MISMATCHES] if (folder / MISMATCHES).is_file() else []
-        return cls((*triplets, *mismatches), request.source or "msd-taste-profile")
+        mismatches = found_file(folder, MISMATCHES)
+        return cls((*triplets, mismatches) if mismatches else tuple(triplets), request.source or "msd-taste-profile")
 
     def batches(self) -> Iterator[Batch]:
-        triplets = [path for path in self.files if path.name != MISMATCHES]
+        triplets = [path for path in self.files if bare_name(path) != MISMATCHES]
         wrong = _mismatched(self.files[-1]) if len(triplets) < len(self.files) else pl.Series(dtype=pl.String)
         for path in triplets:
             for raw in read_plain(path, ["user", "item_id", "weight"], header=False, batch_rows=BATCH_ROWS):

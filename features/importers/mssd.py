@@ -16,15 +16,16 @@ from typing import Any, ClassVar, Self
 
 import polars as pl
 
-from features.importers.base import PROVENANCE, Batch, Request, audio_features, names_of, quarantined
-from features.importers.logs import context, need_columns
+from features.importers.base import PROVENANCE, Batch, Request, audio_features, names_of, quarantined, real_files
+from features.importers.logs import context
 from features.importers.reading import Seen, flagged, good, read_plain
+from features.importers.values import milliseconds
 from recsys.errors import InputError
 
-_LOG = re.compile(r"log_(?!prehistory|input).*\.csv(\.gz)?")
-_PREHISTORY = re.compile(r"log_prehistory_.*\.csv(\.gz)?")
-_INPUT = re.compile(r"log_input_.*\.csv(\.gz)?")
-_FEATURES = re.compile(r"tf_.*\.csv(\.gz)?")
+_LOG = re.compile(r"log_(?!prehistory|input).*\.csv(\.gz|\.xz|\.zst)?")
+_PREHISTORY = re.compile(r"log_prehistory_.*\.csv(\.gz|\.xz|\.zst)?")
+_INPUT = re.compile(r"log_input_.*\.csv(\.gz|\.xz|\.zst)?")
+_FEATURES = re.compile(r"tf_.*\.csv(\.gz|\.xz|\.zst)?")
 LEVELS = {"skip_1": "very briefly", "skip_2": "briefly", "skip_3": "mostly", "not_skipped": "whole"}
 """Column -> how much of the track was heard, the least first."""
 INPUTS = ("session_id", "session_position", "track_id_clean")
@@ -97,8 +98,7 @@ class Mssd:
         """All columns as text. Raises InputError where a first line does not name ``columns``."""
         names = dict(zip(self.files, names_of(self.files), strict=True))
         for file in files:
-            for rows in read_plain(file, None, separator=",", batch_rows=BATCH_ROWS):
-                need_columns(file, rows, *columns)
+            for rows in read_plain(file, None, separator=",", needed=columns, batch_rows=BATCH_ROWS):
                 yield rows.with_columns(_file=pl.lit(names[file]))
 
 
@@ -106,7 +106,7 @@ def _found(path: Path, kind: re.Pattern[str], form: str | None = None, expected:
     """The files of ``kind`` in ``path`` and below it. Raises InputError where a ``form`` expects some."""
     if not path.is_dir():
         raise InputError(f"{path}: no such folder; {form or 'mssd'} expects a folder with {expected}")
-    found = tuple(sorted(f for f in path.rglob("*.csv*") if f.is_file() and kind.fullmatch(f.name)))
+    found = real_files(f for f in path.rglob("*.csv*") if kind.fullmatch(f.name))
     if form and not found:
         raise InputError(f"{path}: {form} expects {expected}, or the same with .gz, in it or below it")
     return found
@@ -114,10 +114,10 @@ def _found(path: Path, kind: re.Pattern[str], form: str | None = None, expected:
 
 def _described(raw: pl.DataFrame) -> pl.DataFrame:
     """Rows of `tracks`: an id stands for the title, and for an artist of its own."""
-    seconds = pl.col("duration").cast(pl.Float64, strict=False)
+    length = milliseconds(pl.col("duration"))
     year = pl.col("release_year").cast(pl.Int32, strict=False)
     return _titled(raw).with_columns(
-        duration_ms=pl.when(seconds > 0).then((seconds * 1000).round().cast(pl.Int64)),
+        duration_ms=pl.when(length > 0).then(length),
         release_date=pl.date(year, 1, 1),
         mode=pl.col("mode").replace({"major": "1", "minor": "0"}),  # As in Spotify's own features.
     )

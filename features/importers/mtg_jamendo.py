@@ -16,9 +16,9 @@ from typing import Any, ClassVar, Self
 
 import polars as pl
 
-from features.importers.base import Batch, Request, artist_id, track_tags
-from features.importers.reading import flagged, good, read_lines
-from features.importers.values import typed
+from features.importers.base import Batch, Request, artist_id, found_file, quarantined, real_files, track_tags
+from features.importers.reading import first_line, flagged, good, read_lines, shown
+from features.importers.values import milliseconds, typed
 from recsys.errors import InputError
 
 COLUMNS = ["TRACK_ID", "ARTIST_ID", "ALBUM_ID", "PATH", "DURATION", "TAGS"]
@@ -54,17 +54,19 @@ class MtgJamendo:
             raise InputError(f"{path}: no such file or folder; mtg-jamendo expects one of {', '.join(TAG_FILES)}")
         folder = path if path.is_dir() else path.parent
         names = TAG_FILES if path.is_dir() else (path.name,)
-        tags = [folder / name for name in names if (folder / name).is_file()][:1]
+        tags = [file for name in names if (file := found_file(folder, name))][:1]
         if not tags:
             raise InputError(f"{path}: mtg-jamendo expects one of {', '.join(TAG_FILES)}; none is there")
-        return cls((*tags, *sorted(folder.glob("*.meta.tsv"))), request.source or "mtg-jamendo")
+        return cls(
+            (*tags, *real_files(folder.glob("*.meta.tsv*"))),
+            request.source or "mtg-jamendo",
+        )
 
     def batches(self) -> Iterator[Batch]:
         names = pl.DataFrame(schema=dict.fromkeys(NAMES, pl.String))
         for path in self.files[1:]:
             for rows in _rows(path, NAMES):
-                bad = rows.filter(pl.col("_reason").is_not_null())
-                yield Batch("quarantine", bad.select(file="_file", line="_line", reason="_reason", row="_row"))
+                yield quarantined(rows, read=rows["_reason"].count())
                 names = pl.concat([names, good(rows).select(NAMES)])
         known = names.unique("TRACK_ID", keep="first").drop("ARTIST_ID", "ALBUM_ID", "URL")
         for raw in _rows(self.files[0], COLUMNS):
@@ -76,7 +78,7 @@ class MtgJamendo:
                 album_id="ALBUM_ID",
                 album_title="ALBUM_NAME",
                 release_date=typed(pl.col("RELEASEDATE"), pl.String(), pl.Date()),
-                duration_ms=(pl.col("DURATION").cast(pl.Float64, strict=False) * 1000).round().cast(pl.Int64),
+                duration_ms=milliseconds(pl.col("DURATION")),
             )
             rows = flagged(rows, {"DURATION is no number": pl.col("duration_ms").is_null()})
             yield Batch("tracks", rows)
@@ -89,14 +91,15 @@ class MtgJamendo:
 
 def _rows(path: Path, columns: list[str]) -> Iterator[pl.DataFrame]:
     """``columns`` of text, a blank field as null; the last one takes all that is left of the row."""
-    for number, lines in enumerate(read_lines(path)):
-        if number == 0 and lines["_row"][0].split("\t") != columns:
-            raise InputError(f"{path}:1: the first line must be {' '.join(columns)!r}, not {lines['_row'][0][:200]!r}")
+    header, skip = first_line(path)
+    if header.split("\t") != columns:
+        raise InputError(f"{path}:1: the first line must be {' '.join(columns)!r}, not {shown(header)}")
+    for lines in read_lines(path, skip=skip):
         text = pl.col("_row")
         if columns == NAMES:
             text = text.str.replace(r"^((?:[^\t]*\t){4})\t((?:[^\t]*\t){3}[^\t]*)$", "${1}${2}")
         fields = text.str.splitn("\t", len(columns)).struct.rename_fields(columns).struct.unnest()
-        rows = lines.filter(pl.col("_line") > 1).with_columns(fields)
+        rows = lines.with_columns(fields)
         short = pl.col(columns[-1]).is_null()
         blank = (pl.when(pl.col(name).str.strip_chars() != "").then(pl.col(name)).alias(name) for name in columns)
         yield flagged(rows, {f"fewer than {len(columns)} fields": short}).with_columns(blank)

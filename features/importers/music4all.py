@@ -14,9 +14,9 @@ from typing import Any, ClassVar, Self
 
 import polars as pl
 
-from features.importers.base import Batch, Request, audio_features, expected_files, track_tags
-from features.importers.reading import Seen, flagged, good, read_delimited, read_plain
-from features.importers.values import INSTANT, typed
+from features.importers.base import Batch, Request, audio_features, bare_name, expected_files, found_file, track_tags
+from features.importers.reading import Seen, flagged, gathered, good, read_delimited, read_plain
+from features.importers.values import INSTANT, typed, whole
 
 SOUND = ["danceability", "energy", "key", "mode", "valence", "tempo"]
 LAYOUT = {
@@ -45,11 +45,11 @@ class Music4All:
     def open(cls, request: Request) -> Self:
         needed, *others = LAYOUT
         (tracks,) = expected_files(request.path, needed, form="music4all")
-        beside = [tracks.with_name(name) for name in others if tracks.with_name(name).is_file()]
+        beside = [file for name in others if (file := found_file(tracks.parent, name))]
         return cls((tracks, *beside), request.source or "music4all")
 
     def batches(self) -> Iterator[Batch]:
-        metadata = [path for path in self.files if path.name == "id_metadata.csv"]
+        metadata = [path for path in self.files if bare_name(path) == "id_metadata.csv"]
         yield from self._tracks(self.files[0], metadata[0] if metadata else None)
         parts = {
             "id_metadata.csv": self._sound,
@@ -59,12 +59,12 @@ class Music4All:
             "listening_history.csv": self._plays,
         }
         for path in self.files[1:]:
-            yield from parts[path.name](path)
+            yield from parts[bare_name(path)](path)
 
     def _tracks(self, path: Path, metadata: Path | None) -> Iterator[Batch]:
-        schema = dict.fromkeys(("id", "release", "duration_ms"), pl.String)
-        parts = [rows.select(*schema) for rows in _rows(metadata)] if metadata else []
-        more = pl.concat([pl.DataFrame(schema=schema), *parts]).unique("id", keep="first")
+        more = gathered(_rows(metadata) if metadata else [], ["id", "release", "duration_ms"]).unique(
+            "id", keep="first"
+        )
         ids = Seen("id")
         for raw in _rows(path):
             rows = raw.join(more, on="id", how="left", maintain_order="left").with_columns(
@@ -73,7 +73,7 @@ class Music4All:
                 artist_name="artist",
                 album_title="album_name",
                 release_date=typed(pl.col("release"), pl.String(), pl.Date()),
-                duration_ms=pl.col("duration_ms").cast(pl.Float64, strict=False).round().cast(pl.Int64),
+                duration_ms=whole(pl.col("duration_ms")),
             )
             yield Batch("tracks", flagged(rows, {"an earlier row has this track": ~ids.first(rows)}))
 
@@ -94,7 +94,7 @@ class Music4All:
 
     def _tags(self, path: Path) -> Iterator[Batch]:
         """Genres and tags have commas between them."""
-        column = LAYOUT[path.name][1]
+        column = LAYOUT[bare_name(path)][1]
         for rows in _rows(path):
             words = pl.col(column).str.split(",").list.eval(pl.element().str.strip_chars())
             words = words.list.filter(pl.element() != "").list.unique(maintain_order=True)
@@ -115,7 +115,7 @@ class Music4All:
             yield Batch("lyrics", flagged(rows, {"lang is no language code": no_code}))
 
     def _plays(self, path: Path) -> Iterator[Batch]:
-        for rows in read_plain(path, LAYOUT[path.name]):
+        for rows in read_plain(path, LAYOUT[bare_name(path)]):
             ts = typed(pl.col("timestamp"), pl.String(), INSTANT)
             events = rows.with_columns(
                 user_id=pl.format("music4all:{}", pl.col("user")),
@@ -128,4 +128,4 @@ class Music4All:
 
 
 def _rows(path: Path) -> Iterator[pl.DataFrame]:
-    return read_delimited(path, LAYOUT[path.name], separator="\t")
+    return read_delimited(path, LAYOUT[bare_name(path)], separator="\t")

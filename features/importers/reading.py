@@ -39,12 +39,13 @@ def read_delimited(
     *,
     separator: str = ",",
     header_lines: int = 1,
+    needed: Sequence[str] = (),
     batch_rows: int = BATCH_ROWS,
 ) -> Iterator[pl.DataFrame]:
     """Rows whose fields may stand in double quotes and then hold separators and line ends (RFC 4180).
 
-    ``columns`` None: as the header says; where it has several lines a name is their parts with dots: `album.title`.
-    Raises InputError where a quote is never closed.
+    ``columns`` None: as the header says, of which ``needed`` must be part; where it has several lines a name is their
+    parts with dots: `album.title`. Raises InputError where a quote is never closed.
     """
     with opened(path) as file:
         frames = records(file, path, separator)
@@ -53,7 +54,7 @@ def read_delimited(
             first = pl.concat([first, more])
         header = first["fields"][:header_lines].to_list() if first is not None else []
         names = [".".join(filter(None, parts)) for parts in zip_longest(*header, fillvalue="")]
-        columns = _header(path, names, columns, separator)
+        columns = _header(path, names, columns, separator, needed)
         rest = chain([first[header_lines:]], frames) if first is not None else frames
         for rows in _batches(rest, batch_rows):
             yield _named(rows.with_columns(_file=pl.lit(path.name)), columns)
@@ -65,18 +66,26 @@ def read_plain(
     *,
     separator: str = "\t",
     header: bool = True,
+    needed: Sequence[str] = (),
     encoding: str = "utf-8-sig",
     batch_rows: int = BATCH_ROWS,
 ) -> Iterator[pl.DataFrame]:
     """Rows of one line each, in which a quote is a character like any other.
 
-    ``columns`` None: as the first line says.
+    ``columns`` None: as the first line says, of which ``needed`` must be part.
     """
+    skip = 0
     if header or columns is None:
-        first = next(read_lines(path, encoding=encoding, batch_rows=1), None)
-        columns = _header(path, first["_row"][0].split(separator) if first is not None else [], columns, separator)
-    for lines in read_lines(path, encoding=encoding, skip=int(header), batch_rows=batch_rows):
+        line, skip = first_line(path, encoding)
+        columns = _header(path, line.split(separator), columns, separator, needed)
+    for lines in read_lines(path, encoding=encoding, skip=skip, batch_rows=batch_rows):
         yield _named(lines.with_columns(fields=pl.col("_row").str.split(separator)), columns)
+
+
+def first_line(path: Path, encoding: str = "utf-8-sig") -> tuple[str, int]:
+    """The first line that is not empty, and its number; ("", 0) where there is none."""
+    lines = next(read_lines(path, encoding=encoding, batch_rows=1), None)
+    return (lines["_row"][0], lines["_line"][0]) if lines is not None else ("", 0)
 
 
 def read_lines(
@@ -98,12 +107,11 @@ def lines_of(
             row = pl.Series("_row", [text.removesuffix("\n")]).str.split("\n").explode()
             number = pl.int_range(before + 1, before + len(row) + 1, eager=True).alias("_line")
             before += len(row)
-            yield pl.DataFrame([number, row]).filter(pl.col("_line") > skip)
+            lines = pl.DataFrame([number, row]).with_columns(pl.col("_row").str.strip_chars_end("\r"))
+            yield lines.filter(pl.col("_line") > skip, pl.col("_row") != "")
 
     for lines in _batches(numbered(), batch_rows):
-        row = pl.col("_row").str.strip_chars_end("\r\n")
-        named = lines.select(_file=pl.lit(name), _line="_line", _row=row, _reason=pl.lit(None, pl.String))
-        yield named.filter(pl.col("_row") != "")
+        yield lines.select(_file=pl.lit(name), _line="_line", _row="_row", _reason=pl.lit(None, pl.String))
 
 
 def read_parquet(path: Path, columns: Sequence[str], *, batch_rows: int = BATCH_ROWS) -> Iterator[pl.DataFrame]:
@@ -186,6 +194,21 @@ def without_entities(text: pl.Expr) -> pl.Expr:
     return text.str.replace_many(list(_ENTITIES), list(_ENTITIES.values()))
 
 
+def gathered(frames: Iterable[pl.DataFrame], columns: Sequence[str]) -> pl.DataFrame:
+    """The good rows of all ``frames`` as one, with ``columns`` of text only; without rows where there is no frame."""
+    none = pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
+    return pl.concat([none, *(good(rows).select(columns) for rows in frames)])
+
+
+def shown(line: str) -> str:
+    """The beginning of a line, in quotes, for a message.
+
+    >>> shown("a" * 999)[-9:]
+    "aaaaa'..."
+    """
+    return repr(line) if len(repr(line)) <= 200 else f"{line[:80]!r}..."
+
+
 class Seen:
     """Which rows of a stream carry a key for the first time; 8 bytes of memory a key.
 
@@ -206,13 +229,17 @@ class Seen:
         return new
 
 
-def _header(path: Path, found: list[str], expected: Sequence[str] | None, separator: str) -> list[str]:
+def _header(
+    path: Path, found: list[str], expected: Sequence[str] | None, separator: str, needed: Sequence[str]
+) -> list[str]:
     if expected is not None and list(expected) != found:
         raise InputError(
-            f"{path}:1: the first line must be {separator.join(expected)!r}, not {separator.join(found)[:200]!r}"
+            f"{path}:1: the first line must be {separator.join(expected)!r}, not {shown(separator.join(found))}"
         )
     if expected is not None:
         return found
+    if missing := [name for name in needed if name not in found]:
+        raise InputError(f"{path}:1: no column {', '.join(missing)}; the header is {shown(', '.join(found))}")
     names = [name.strip() or f"column {number}" for number, name in enumerate(found, start=1)]
     if wrong := [name for name in names if names.count(name) > 1 or name in PROVENANCE]:
         own = ", ".join(PROVENANCE)

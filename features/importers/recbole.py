@@ -18,8 +18,8 @@ from typing import Any, ClassVar, Self
 
 import polars as pl
 
-from features.importers.base import PROVENANCE, Batch, Request, track_tags
-from features.importers.reading import Seen, flagged, good, read_lines, read_plain
+from features.importers.base import PROVENANCE, Batch, Request, bare_name, found_file, track_tags
+from features.importers.reading import Seen, first_line, flagged, good, read_plain, shown
 from features.importers.values import INSTANT, typed
 from recsys.errors import InputError
 
@@ -51,17 +51,18 @@ class RecBole:
     @classmethod
     def open(cls, request: Request) -> Self:
         path = request.path
-        found = sorted(path.glob("*.inter")) if path.is_dir() else [path]
+        found = sorted(f for f in path.glob("*.inter*") if _is(f, ".inter")) if path.is_dir() else [path]
         if not path.exists():
             raise InputError(f"{path}: no such file or folder; recbole expects NAME.inter, NAME.item beside it")
-        if len(found) != 1 or found[0].suffix != ".inter":
+        if len(found) != 1 or not _is(found[0], ".inter"):
             there = "there are " + ", ".join(file.name for file in found) if len(found) > 1 else "there is none"
             raise InputError(f"{path}: recbole expects one NAME.inter, NAME.item beside it; {there}")
         if unknown := sorted(set(request.columns) - {*INTER, *ITEM}):
             raise InputError(f"--map {unknown[0]}: recbole has no such field; it has {', '.join({**INTER, **ITEM})}")
-        items = found[0].with_suffix(".item")
-        files = (found[0], items) if items.is_file() else (found[0],)
-        return cls(files, request.source or f"recbole-{found[0].stem.lower()}", request.columns)
+        name = bare_name(found[0]).removesuffix(".inter")
+        items = found_file(found[0].parent, f"{name}.item")
+        files = (found[0], items) if items else (found[0],)
+        return cls(files, request.source or f"recbole-{name.lower()}", request.columns)
 
     @property
     def namespace(self) -> str:
@@ -133,13 +134,17 @@ class RecBole:
         return {ours: names[0] for ours, names in found.items() if names}
 
 
+def _is(path: Path, ending: str) -> bool:
+    return path.is_file() and bare_name(path).endswith(ending)
+
+
 def _kinds(path: Path) -> dict[str, str]:
     """Field -> type, as the first line says."""
-    header = next((rows["_row"][0] for rows in read_lines(path, batch_rows=1)), "")
+    header, _ = first_line(path)
     pairs = [name.rpartition(":")[::2] for name in header.split("\t")]
     if wrong := [name for name, kind in pairs if not name or kind not in TYPES]:
         raise InputError(
-            f"{path}:1: {wrong[0] or header[:200]!r} is no field:type; recbole expects tabs between fields,"
+            f"{path}:1: {shown(wrong[0] or header)} is no field:type; recbole expects tabs between fields,"
             f" and the types {', '.join(TYPES)}"
         )
     return dict(pairs)

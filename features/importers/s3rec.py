@@ -6,17 +6,20 @@ the protocol (leave one out, by order) treats them so.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import polars as pl
+from pydantic import TypeAdapter, ValidationError
 
-from features.importers.base import Batch, Request
-from features.importers.reading import Seen, flagged, good, read_lines
+from features.importers.base import Batch, Request, bare_name, found_file
+from features.importers.reading import Seen, flagged, good, opened, read_lines
 from recsys.errors import InputError
+
+_ATTRIBUTES = TypeAdapter(dict[str, list[int]])
+"""Item -> its attributes."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,10 @@ class S3Rec:
             raise InputError(f"{path}: s3rec expects one file; say which of {found}")
         if not path.is_file():
             raise InputError(f"{path}: no such file; s3rec expects a text file, a listener a line: LastFM.txt")
-        attributes = path.with_name(f"{path.stem}_item2attributes.json")
-        files = (path, attributes) if attributes.is_file() else (path,)
-        return cls(files, request.source or f"s3rec-{path.stem.lower()}")
+        name = bare_name(path).removesuffix(".txt")
+        attributes = found_file(path.parent, f"{name}_item2attributes.json")
+        files = (path, attributes) if attributes else (path,)
+        return cls(files, request.source or f"s3rec-{name.lower()}")
 
     @property
     def namespace(self) -> str:
@@ -77,10 +81,16 @@ class S3Rec:
 
     def _attributes(self, path: Path) -> pl.DataFrame:
         """The weight is how often an item has the attribute."""
+        with opened(path) as file:
+            data = file.read()
         try:
-            attributes: dict[str, list[int]] = json.loads(path.read_bytes())
-        except json.JSONDecodeError as error:
-            raise InputError(f"{path}:{error.lineno}: not valid JSON: {error.msg}") from error
+            attributes = _ATTRIBUTES.validate_json(data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            raise InputError(
+                f'{path}: {place or "JSON"}: {first["msg"]}; must be {{"item": [attribute, ..], ..}}'
+            ) from error
         pairs = pl.DataFrame({"subject_id": list(attributes), "number": list(attributes.values())}).explode("number")
         counted = pairs.drop_nulls("number").group_by("subject_id", "number", maintain_order=True).len("weight")
         return counted.with_columns(

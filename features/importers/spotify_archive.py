@@ -21,6 +21,8 @@ TRACKS = [
     "snapshot", "playlist_id", "track_id", "title", "artists", "artist_ids", "album", "album_id", "length", "added",
     "removed",
 ]  # fmt: skip
+ALL = 1_000_000
+"""Playlists to a batch, which are all: the newest snapshot of each is looked for among them."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +42,16 @@ class SpotifyArchive:
 
     def batches(self) -> Iterator[Batch]:
         playlists, tracks = self.files
-        listed = pl.concat(read_plain(playlists, PLAYLISTS)).with_columns(
-            playlist_id=_playlist_id(),
-            description=without_entities(pl.col("description")),
-            modified_at=pl.col("snapshot").str.extract(r"(\d{4}-\d\d-\d\d)$").str.to_datetime("%F", time_zone="UTC"),
-        )
-        newest = pl.col("modified_at") == pl.col("modified_at").max().over("playlist_id")
-        yield Batch("playlists", flagged(listed, {"a later snapshot has this playlist too": ~newest}))
+        for listed in read_plain(playlists, PLAYLISTS, batch_rows=ALL):
+            rows = listed.with_columns(
+                playlist_id=_playlist_id(),
+                description=without_entities(pl.col("description")),
+                modified_at=pl.col("snapshot")
+                .str.extract(r"(\d{4}-\d\d-\d\d)$")
+                .str.to_datetime("%F", time_zone="UTC", strict=False),
+            )
+            newest = pl.col("modified_at") == pl.col("modified_at").max().over("playlist_id")
+            yield Batch("playlists", flagged(rows, {"a later snapshot has this playlist too": ~newest}))
 
         seen = Seen("playlist_id", "track_id")
         for rows in read_plain(tracks, TRACKS):

@@ -11,6 +11,7 @@ import polars as pl
 
 from features.importers.base import Batch, Request, audio_features, expected_files, track_tags
 from features.importers.reading import Seen, flagged, good, read_delimited
+from features.importers.values import whole
 
 AUDIO = [
     "danceability", "energy", "key", "loudness", "mode", "speechiness", "acousticness", "instrumentalness", "liveness",
@@ -49,7 +50,7 @@ class SpotifySongs:
                 album_id=pl.col("track_album_id"),
                 album_title=pl.col("track_album_name"),
                 release_date=_date(pl.col("track_album_release_date")),
-                duration_ms=pl.col("duration_ms").cast(pl.Float64, strict=False).cast(pl.Int64),
+                duration_ms=whole(pl.col("duration_ms")),
             )
             rows = flagged(rows, {"no artist": pl.col("artist_name").is_null(), "no title": pl.col("title").is_null()})
             rows = flagged(rows, {"the playlist has this track already, under another genre": ~pairs.first(rows)})

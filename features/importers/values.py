@@ -38,6 +38,20 @@ def typed(column: pl.Expr, given: pl.DataType, wanted: pl.DataType) -> pl.Expr:
     return text.cast(wanted, strict=False) if wanted.is_numeric() else text
 
 
+def milliseconds(seconds: pl.Expr) -> pl.Expr:
+    """Seconds as text -> whole ms, null where they are no number.
+
+    >>> pl.select(milliseconds(pl.lit(pl.Series(["1.5", "inf", "long"])))).to_series().to_list()
+    [1500, None, None]
+    """
+    return whole(seconds.cast(pl.Float64, strict=False) * 1000)
+
+
+def whole(number: pl.Expr) -> pl.Expr:
+    """Rounded; null where it is no number, or too large for 64 bits."""
+    return number.cast(pl.Float64, strict=False).round().cast(pl.Int64, strict=False)
+
+
 def _instant(column: pl.Expr, given: pl.DataType) -> pl.Expr:
     if isinstance(given, pl.Datetime):
         aware = column if given.time_zone else column.dt.replace_time_zone("UTC")

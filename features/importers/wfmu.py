@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 import polars as pl
 
 from features.importers.base import Batch, Request, expected_files, name_id
-from features.importers.reading import flagged, good, read_delimited
+from features.importers.reading import flagged, gathered, good, read_delimited
 
 COLUMNS = ["DJ", "AirDate", "Artist", "Title", "src", "pos"]
 SCRAPE_FAILED = "FAIL"
@@ -82,5 +82,5 @@ class Wfmu:
         DJs log announcements ("Station Happenings") as artist and title alike. That there is no other title tells them
         from self-titled songs ("Black Sabbath").
         """
-        pairs = pl.concat(rows.select("artist_key", "title_key").unique() for rows in self._rows())
-        return pairs.drop_nulls().group_by("artist_key").agg(titles=pl.col("title_key").n_unique())
+        pairs = gathered(self._rows(), ["artist_key", "title_key"])
+        return pairs.drop_nulls().unique().group_by("artist_key").agg(titles=pl.col("title_key").n_unique())

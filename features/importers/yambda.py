@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 
 import polars as pl
 
-from features.importers.base import Batch, Request, names_of
+from features.importers.base import Batch, Request, expected_files, found_file, names_of
 from features.importers.logs import context
 from features.importers.reading import Seen, flagged, good, read_parquet
 from recsys.errors import InputError
@@ -50,13 +50,13 @@ class Yambda:
     @classmethod
     def open(cls, request: Request) -> Self:
         folder = _folder(request.path)
-        events = {name: file for name in ACTIONS if (file := folder / f"{name}.parquet").is_file()}
+        events = {name: file for name in ACTIONS if (file := found_file(folder, f"{name}.parquet"))}
         if "listens" not in events:
-            events = {ALL: folder / f"{ALL}.parquet"}
+            events = {ALL: expected_files(folder, f"{ALL}.parquet", form="yambda")[0]}
         places = (folder, folder.parent, folder.parent.parent)
         shared = {}
         for name in ("embeddings", "artist_item_mapping", "album_item_mapping"):
-            if found := [f for place in places if (f := place / f"{name}.parquet").is_file()]:
+            if found := [f for place in places if (f := found_file(place, f"{name}.parquet"))]:
                 shared[name] = found[0]
         return cls(events, shared, request.source or "yambda")
 

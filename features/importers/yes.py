@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 import polars as pl
 
 from features.importers.base import Batch, Request, expected_files
-from features.importers.reading import flagged, read_lines, read_plain, without_entities
+from features.importers.reading import first_line, flagged, gathered, read_lines, read_plain, without_entities
 from recsys.errors import InputError
 
 NO_TAGS = "#"
@@ -55,8 +55,7 @@ class Yes:
 
     def _song_ids(self, train: Path) -> pl.DataFrame:
         """song (its number), track_id"""
-        first = next(read_lines(train, batch_rows=1), pl.DataFrame({"_row": [""]}))["_row"][0]
-        ids = pl.Series("track_id", first.split(), dtype=pl.String)
+        ids = pl.Series("track_id", first_line(train)[0].split(), dtype=pl.String)
         if not len(ids) or ids.n_unique() < len(ids):
             raise InputError(f"{train}:1: must hold the ids of the songs, each once, with a space between")
         return ids.to_frame().with_row_index("song").with_columns(pl.col("song").cast(pl.Int64))
@@ -102,8 +101,9 @@ def _unescaped(text: pl.Expr) -> pl.Expr:
 
 def _tags(path: Path, names: Path, source: str) -> Iterator[pl.DataFrame]:
     """A row a (song, tag). Line n of the file belongs to song n - 1."""
-    tags = pl.concat(read_lines(names)).select(
-        number=pl.col("_row").str.extract(r"^(\d+),").cast(pl.Int64), tag=pl.col("_row").str.extract(r"^\d+,\s*(.+)$")
+    tags = gathered(read_lines(names), ["_row"]).select(
+        number=pl.col("_row").str.extract(r"^(\d+),").cast(pl.Int64, strict=False),
+        tag=pl.col("_row").str.extract(r"^\d+,\s*(.+)$"),
     )
     for rows in read_lines(path):
         tagged = rows.with_columns(
