@@ -30,11 +30,16 @@ SETTINGS = FeatureSettings(protocol="global_time")
 
 @pytest.fixture(scope="module")
 def events() -> pl.DataFrame:
-    """One listener skips a track that nobody ever plays."""
+    """One listener skips a track that nobody ever plays, and one never switches the radio off."""
     events = random_events(seed=1)
     early = events.filter((pl.col("user_id") == "u0") & (pl.col("action") == "play")).sort("ts").head(1)
     skipped = early.with_columns(track_id=pl.lit("t99"), action=pl.lit("skip"), event_id=pl.lit("e-skip"))
-    return pl.concat([events, skipped.with_columns(ts=pl.col("ts") + pl.duration(seconds=1))])
+    radio = events.head(200).with_columns(
+        user_id=pl.lit("radio"), session_id=pl.lit(None, dtype=pl.String), action=pl.lit("play"),
+        event_id=pl.format("r{}", pl.int_range(200)), track_id=pl.format("t{}", pl.int_range(200) % 7),
+        ts=pl.lit(FIRST) + pl.duration(days=20, minutes=25 * pl.int_range(200)),
+    )  # fmt: skip
+    return pl.concat([events, skipped.with_columns(ts=pl.col("ts") + pl.duration(seconds=1)), radio])
 
 
 def make(spark: SparkSession, root: Path, events: pl.DataFrame, settings: FeatureSettings = SETTINGS) -> Dataset:
@@ -79,6 +84,8 @@ def test_an_independent_computation_gives_identical_rows(made: Dataset, events: 
     assert len(expected.sequences) > 100
     assert set(expected.sequences["split"]) == set(schema.SPLITS)
     assert expected.contexts == ["car", "home", "gym"]
+    radio = expected.sequences.filter(pl.col("owner_id") == "radio")
+    assert radio["tracks"].list.len().to_list() == [58, 58, 57, 27]
     assert expected.sequences["skips"].list.len().sum() > 30
     assert_same(made, expected)
 

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from features.jobs import clean, content, sequences, sessions, split, vectors
 from recsys import splits
@@ -176,6 +177,17 @@ def test_under_leave_one_out_no_held_out_track_is_counted(spark: SparkSession) -
     train = splits.leave_one_out(Sequences(Ragged.of(histories), np.arange(4), None, 8)).train.items.values
     found = {row["track"]: row["train_count"] for row in counts.collect()}
     assert [found[track] for track in range(8)] == np.bincount(train, minlength=8).tolist()
+
+
+def test_the_contexts_of_most_plays_in_training_get_a_place(spark: SparkSession, frame: Frame) -> None:
+    told = [*("car",) * 3, *("home",) * 2, "gym", None, *("boat",) * 9]
+    events = frame("events", [event("A", context=context) for context in told])
+    context = F.when(F.col("context").isNotNull(), F.xxhash64("context")).alias("context")
+    hashed = events.select("context", F.struct(F.lit(False).alias("skip"), context).alias("play"))
+    part = F.when(F.col("context") == "boat", "test").otherwise("train")
+    sequences_ = hashed.select(part.alias("split"), F.array("play").alias("listened"))
+    found = sequences.contexts(sequences_, events, 2).collect()
+    assert {row["context"]: row["count"] for row in found} == {"car": 3, "home": 2}
 
 
 def test_content_comes_by_id_then_by_name_then_by_artist(spark: SparkSession, frame: Frame) -> None:
