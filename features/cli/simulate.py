@@ -40,7 +40,7 @@ def simulate(
     features and content vectors; playlists whose titles mean something; listening events in sessions, with skips,
     likes, repeats, devices and activities. Listeners' tastes drift, and every few days something else catches them.
 
-    [bold]How large:[/] --events says it. The rest is in proportion, with 500 listeners, 2,000 tracks and 4,000
+    [bold]How large:[/] --events says it. The rest is in proportion, with 500 listeners, 2,000 tracks and 2,000
     playlists at least, unless it is given. Ten million events take about a minute and 1 GB of memory. Defaults can be
     set in \\[simulation] of segue.toml. Equal settings give equal bytes.
 

@@ -40,7 +40,7 @@ class WorldSettings(Settings, table="simulation"):
     artists: int | None = Field(default=None, ge=SCENES, le=100_000_000)
     """Artists; by default one for 8 tracks."""
     playlists: int | None = Field(default=None, ge=0, lt=1 << 31)
-    """Playlists; by default one for 100 events, and 4,000 at least."""
+    """Playlists; by default one for 100 events, and 2,000 at least."""
     vector_size: int = Field(default=64, ge=8, le=1024)
     """Length of a track's content vector."""
     first_day: date = Field(default=date(2025, 1, 1), ge=date(2000, 1, 1), le=date(2100, 1, 1))
@@ -64,5 +64,5 @@ class WorldSettings(Settings, table="simulation"):
             listeners=self.listeners or max(500, self.events // 200),
             tracks=tracks,
             artists=self.artists or max(SCENES, tracks // 8),
-            playlists=max(4_000, self.events // 100) if self.playlists is None else self.playlists,
+            playlists=max(2_000, self.events // 100) if self.playlists is None else self.playlists,
         )
