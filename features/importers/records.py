@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 from collections.abc import Iterator
 from io import StringIO
@@ -17,9 +18,14 @@ _RECORDS: dict[str, pl.DataType] = {"_line": pl.Int64(), "_row": pl.String(), "f
 
 
 def whole_lines(file: IO[bytes], encoding: str = "utf-8-sig") -> Iterator[str]:
-    """The text in blocks that end where a line does; a byte that the encoding does not know becomes U+FFFD."""
+    """The text in blocks that end where a line does; a byte that the encoding does not know becomes U+FFFD.
+
+    Raises UnicodeError where the text begins as UTF-16 does.
+    """
     rest = b""
     while block := file.read(BLOCK_BYTES):
+        if not rest and block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise UnicodeError("it is UTF-16; save it as UTF-8")
         end = block.rfind(b"\n") + 1
         if end:
             yield (rest + block[:end]).decode(encoding, errors="replace")

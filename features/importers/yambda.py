@@ -25,8 +25,10 @@ EXPECTED = (
 ACTIONS = {"listens": "listen", "likes": "like", "dislikes": "dislike", "unlikes": "unlike"}
 """File -> what each of its rows is. `undislikes` take back what no later event tells from never having been said."""
 ALL = "multi_event"
-COLUMNS = ["uid", "item_id", "timestamp", "is_organic"]
-PLAYED = ["played_ratio_pct", "track_length_seconds"]
+COLUMNS = {"uid": pl.UInt32(), "item_id": pl.UInt32(), "timestamp": pl.UInt32(), "is_organic": pl.UInt8()}
+PLAYED = {"played_ratio_pct": pl.UInt16(), "track_length_seconds": pl.UInt32()}
+KIND = {"event_type": pl.String()}
+VECTORS = {"item_id": pl.UInt32(), "normalized_embed": pl.List(pl.Float32)}
 LISTENED_PCT = 50
 """A listen of this share or more is a play, of less a skip: TRACK_LISTEN_THRESHOLD of the publisher's benchmarks."""
 
@@ -68,11 +70,11 @@ class Yambda:
         catalogue = _Catalogue.read(self.shared)
         names = dict(zip(self.files, names_of(self.files), strict=True))
         for name, file in self.events.items():
-            more = PLAYED if name in ("listens", ALL) else []
-            kind = ["event_type"] if name == ALL else []
-            for raw in read_parquet(file, [*COLUMNS, *more, *kind], batch_rows=200_000):
-                absent = [pl.lit(None, pl.UInt16).alias(column) for column in PLAYED if not more]
-                said = pl.col("event_type").cast(pl.String) if kind else pl.lit(ACTIONS.get(name))
+            more = PLAYED if name in ("listens", ALL) else {}
+            kind = KIND if name == ALL else {}
+            for raw in read_parquet(file, COLUMNS | more | kind, batch_rows=200_000):
+                absent = [pl.lit(None, PLAYED[column]).alias(column) for column in PLAYED if not more]
+                said = pl.col("event_type") if kind else pl.lit(ACTIONS.get(name))
                 raw = raw.with_columns(_file=pl.lit(names[file]))
                 rows = _events(raw.with_columns(absent).with_columns(event_type=said))
                 yield Batch("tracks", catalogue.new(good(rows)), read=0)
@@ -82,12 +84,12 @@ class Yambda:
 
     def _embeddings(self, file: Path, catalogue: _Catalogue) -> Iterator[Batch]:
         """Those of unit length: what they are compared by is their angle."""
-        for raw in read_parquet(file, ["item_id", "normalized_embed"], batch_rows=20_000):
+        for raw in read_parquet(file, VECTORS, batch_rows=20_000):
             rows = catalogue.known(raw).with_columns(
                 track_id=pl.col("item_id").cast(pl.String),
                 modality=pl.lit("audio"),
                 encoder=pl.lit("yambda"),
-                vector=pl.col("normalized_embed").cast(pl.List(pl.Float32)),
+                vector="normalized_embed",
             )
             finite = pl.col("vector").list.sum().is_finite() & (pl.col("vector").list.len() > 0)
             yield Batch("embeddings", flagged(rows, {"no vector of finite numbers": ~finite.fill_null(False)}))
@@ -124,6 +126,7 @@ def _events(raw: pl.DataFrame) -> pl.DataFrame:
     return flagged(
         rows,
         {
+            "timestamp is no number of seconds": pl.col("ts").is_null(),
             "a listen without played_ratio_pct": listen & pl.col("action").is_null(),
             "event_type is none of listen, like, dislike, unlike, undislike": pl.col("action").is_null(),
         },
@@ -144,14 +147,15 @@ class _Catalogue:
         maps = {}
         for name in ("artist", "album"):
             if file := shared.get(f"{name}_item_mapping"):
-                pairs = pl.concat(read_parquet(file, [f"{name}_id", "item_id"], batch_rows=1_000_000))
-                maps[f"{name}_id"] = pairs.select("item_id", f"{name}_id").unique("item_id", keep="first")
+                schema = {"item_id": pl.UInt32(), f"{name}_id": pl.UInt32()}
+                pairs = [rows.select(*schema) for rows in read_parquet(file, schema, batch_rows=1_000_000)]
+                maps[f"{name}_id"] = pl.concat([pl.DataFrame(schema=schema), *pairs]).unique("item_id", keep="first")
         return cls(maps)
 
     def new(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Rows of `tracks` for the items that no batch before had. An item without an artist is its own artist's."""
         rows = rows.filter(self.seen.first(rows))
-        self.met = pl.concat([self.met, rows.select(pl.col("item_id").cast(pl.UInt32))])
+        self.met = pl.concat([self.met, rows.select("item_id")])
         for name in ("artist_id", "album_id"):
             if name in self.maps:
                 rows = rows.join(self.maps[name], on="item_id", how="left", maintain_order="left")
