@@ -7,9 +7,8 @@ from typing import Self
 
 import numpy as np
 
-from recsys.ragged import Float32, Float64, Int32, Int64
+from recsys.ragged import Float32, Float64, Int8, Int32, Int64
 from recsys.simulation.arrays import summed, weighted
-from recsys.simulation.contexts import Int8
 from recsys.simulation.listeners import Listeners
 from recsys.simulation.music import MARKETS, SUCCESSORS, Music
 

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-import numpy.typing as npt
 
-from recsys.ragged import Float64, Int32, Int64
+from recsys.ragged import Float64, Int8, Int32, Int64
 
 if TYPE_CHECKING:
     from recsys.simulation.listeners import Listeners
 
-Int8 = npt.NDArray[np.int8]
 
 DEVICES = ("phone", "desktop", "speaker", "car", "tv")
 ACTIVITIES = ("none", "commute", "work", "exercise", "party", "sleep")

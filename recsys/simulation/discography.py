@@ -6,11 +6,8 @@ from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
-import numpy.typing as npt
 
-from recsys.ragged import Float64, Int32, Int64
-
-Int8 = npt.NDArray[np.int8]
+from recsys.ragged import Float64, Int8, Int32, Int64
 
 VERSIONS = ("original", "remaster", "live", "radio edit", "deluxe")
 REMASTER, LIVE, RADIO_EDIT, DELUXE = range(1, len(VERSIONS))

@@ -15,9 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys.errors import InputError
-from recsys.ragged import Bool, Float32, Float64, Int32
+from recsys.ragged import Bool, Float32, Float64, Int8, Int32
 from recsys.simulation.arrays import products, unit
-from recsys.simulation.contexts import Int8
 from recsys.simulation.laws import ACTIVITY
 from recsys.simulation.music import MARKETS, Music
 from recsys.simulation.settings import SCENES, WorldSettings

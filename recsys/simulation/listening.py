@@ -16,10 +16,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recsys.ragged import Bool, Float32, Int32, Int64
+from recsys.ragged import Bool, Float32, Int8, Int32, Int64
 from recsys.simulation.arrays import nth
 from recsys.simulation.candidates import HABIT, KINDS, Candidates
-from recsys.simulation.contexts import Context, Int8
+from recsys.simulation.contexts import Context
 from recsys.simulation.feedback import like_probability, play_probability
 from recsys.simulation.laws import PAUSE, REPEAT
 from recsys.simulation.listeners import Listeners

@@ -10,9 +10,9 @@ from typing import NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from recsys.ragged import Bool, Float32, Float64, Int32, Int64
+from recsys.ragged import Bool, Float32, Float64, Int8, Int32, Int64
 from recsys.simulation.arrays import products, summed, unit, weighted
-from recsys.simulation.discography import LIVE, RADIO_EDIT, Discography, Int8
+from recsys.simulation.discography import LIVE, RADIO_EDIT, Discography
 from recsys.simulation.laws import ARTIST_POPULARITY, LENGTH_MS, POPULARITY
 from recsys.simulation.settings import SCENES, WorldSettings
 
