@@ -144,7 +144,7 @@ class Projection:
     @property
     def _single(self) -> list[Step]:
         """What runs in one process, wholly or in part."""
-        return [*self.imports, *self.jobs]
+        return [step for step in (*self.imports, *self.jobs) if step.name in REASONS]
 
     def _breaks(self) -> Grid:
         t, found = self.target, []
@@ -156,7 +156,7 @@ class Projection:
             limit = f"{t.driver_gib} GiB" if memory < time else f"{t.hours:.0f} h"
             found.append((min(memory, time), step.name, limit))
         rows = [
-            [name, count(events), limit, *REASONS.get(name, ("", ""))]
+            [name, count(events), limit, *REASONS[name]]
             for events, name, limit in sorted(found)
             if events < 100 * t.events
         ]

@@ -1,4 +1,7 @@
-"""Why a step cannot grow for ever, and what to do about it: read in the source, not measured."""
+"""Why a step cannot grow for ever, and what to do about it: read in the source, not measured.
+
+A step that is not here has no part in one process: `clean` and `split` leave nothing to the driver.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,11 @@ REASONS: dict[str, tuple[str, str]] = {
         "one process; each batch is joined with all tracks, and with all listeners seen so far, to number their events",
         "import a day at a time: a day's log meets a day's listeners",
     ),
-    "features: clean": ("its groups are spread over the executors", "more executors"),
     "features: sessions": (
         "the driver numbers all tracks, and every executor holds the numbers",
         "shuffle the numbers instead of broadcasting them",
     ),
     "features: statistics": (_WRITES, _PARTS),
-    "features: split": ("its groups are spread over the executors", "more executors"),
     "features: sequences": (_WRITES + ", and names the tracks by their index", _PARTS),
     "features: content": ("audio features and tags of all items are joined on the driver", "join them in Spark"),
     "features: text vectors": ("one process encodes every title", "encode in Spark's workers, a vector a track once"),
