@@ -50,13 +50,12 @@ def import_(
         return
     known = FORMATS.get(form or "")
     if form is None or known is None:
-        names = "\n".join(f"  {name:22}{row.holds}" for name, row in FORMATS.items())
-        raise InputError(f"{'FORMAT is missing' if form is None else f'unknown format {form!r}'}; known are\n{names}")
-    if path is None and known.expects:
+        raise InputError(_unknown(form))
+    if path is None:
         raise InputError(f"PATH is missing; {form} expects {known.expects}")
     if columns and not known.mapped:
         raise InputError(f"--map: {form} has a layout of its own and takes no mapping")
-    importer = known.open(Request(path or Path(), source, _mapping(columns or [])))
+    importer = known.open(Request(path, source, _mapping(columns or [])))
     settings = ImportSettings.load(max_quarantined_share=max_quarantined_share)
     with rows_bar(f"import {importer.source}") as show:
         imported = run(Workspace(), form, importer, settings, unit=known.unit, after=known.after, progress=show)
@@ -74,13 +73,27 @@ def _mapping(columns: list[str]) -> dict[str, str]:
     return {field: column for field, _, column in pairs}
 
 
+def _unknown(form: str | None) -> str:
+    from difflib import get_close_matches
+
+    from features.importers.formats import FORMATS
+
+    close = get_close_matches(form or "", FORMATS)
+    meant = f"; did you mean {' or '.join(close)}?" if close else ""
+    fault = "FORMAT is missing" if form is None else f"unknown format {form!r}{meant}"
+    return f"{fault}\nknown are {', '.join(FORMATS)}\nwhat they hold: segue import --list"
+
+
 def _formats() -> RenderableType:
     from rich.markup import escape
     from rich.table import Table
 
-    from features.importers.formats import FORMATS
+    from features.importers.formats import GROUPS
 
-    table = Table("format", "holds", "PATH is")
-    for name, row in FORMATS.items():
-        table.add_row(name, escape(row.holds), row.expects)
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for group, rows in GROUPS.items():
+        table.add_row(f"[bold]{group}[/]")
+        for name, row in rows.items():
+            table.add_row(f"  {name}", f"{escape(row.holds)}\n[dim]{escape(row.expects)}[/]")
+        table.add_row()
     return table

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -57,14 +58,16 @@ def test_source_names_the_import(workspace: Path, folder: Path) -> None:
 def test_the_list_names_every_format() -> None:
     from features.importers.formats import FORMATS
 
-    output = CliRunner().invoke(app, ["import", "--list"], env={"COLUMNS": "200"}).output
-    assert all(name in output for name in FORMATS)
+    output = CliRunner().invoke(app, ["import", "--list"], env={"COLUMNS": "80"}).output
+    assert [line.split()[0] for line in output.splitlines() if re.match("  [a-z]", line)] == list(FORMATS)
 
 
 def test_bad_input_is_one_line(
     workspace: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "unknown format 'spotfy'; known are" in _fails(monkeypatch, capsys, "spotfy", str(folder))
+    unknown = _fails(monkeypatch, capsys, "lastfm", str(folder))
+    assert "unknown format 'lastfm'; did you mean lastfm-1k?" in unknown
+    assert "known are lastfm-1k, listenbrainz, " in unknown
     assert "yes expects a folder with" in _fails(monkeypatch, capsys, "yes")
     assert "yes_big__train.txt" in _fails(monkeypatch, capsys, "yes", str(tmp_path))
     assert "takes no mapping" in _fails(monkeypatch, capsys, "yes", str(folder), "--map", "a=b")
