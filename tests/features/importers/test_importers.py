@@ -13,7 +13,7 @@ from log_publishers import LOG_PUBLISHERS
 from publishers import PUBLISHERS, Publisher, import_publisher
 
 from features.importers.base import ImportSettings, Request
-from features.importers.formats import FORMATS
+from features.importers.formats import FORMATS, GROUPS
 from features.importers.run import run
 from recsys.errors import InputError
 from recsys.files import read_json
@@ -136,3 +136,9 @@ def test_all_formats_with_a_layout_of_their_own_are_in_the_contract() -> None:
     of_others = {"mpd", "mpd-challenge", "events", "tracks", "playlists", "tags"}
     later = {publisher.form for publisher in AFTER_MILLION_SONG}  # with a contract of their own
     assert {publisher.form for publisher in EVERY} == set(FORMATS) - of_others - later
+
+
+def test_every_format_is_described_in_the_docs_in_the_order_of_the_list() -> None:
+    text = (Path(__file__).parents[3] / "docs/data.md").read_text().split("## What Segue does with them")[0]
+    described = [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")]
+    assert [*described, *GROUPS["Your own files"]] == list(FORMATS)
