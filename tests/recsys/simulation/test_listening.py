@@ -187,12 +187,14 @@ def test_all_kinds_of_choice_happen_and_the_habit_of_following_leads(plays: Play
 def test_what_is_heard_moves_with_the_taste(plays: Plays, music: Music, listeners: Listeners) -> None:
     day = plays.begin_ms // DAY_MS
 
-    def closeness(taste: np.ndarray, rows: np.ndarray) -> float:
-        return float((music.latent[plays.track[rows]] * taste[plays.listener[rows]]).sum(axis=1).mean())
+    def nearer_to_the_end(days: np.ndarray) -> float:
+        rows = days & ~listeners.cold[plays.listener]
+        way = (listeners.end - listeners.start)[plays.listener[rows]]
+        return float((music.latent[plays.track[rows]] * way).sum(axis=1).mean())
 
-    early, late = (day < 15) & ~listeners.cold[plays.listener], (day >= 75) & ~listeners.cold[plays.listener]
-    assert closeness(listeners.start, early) > closeness(listeners.end, early) + 0.03
-    assert closeness(listeners.end, late) > closeness(listeners.start, late) + 0.03
+    early, late = nearer_to_the_end(day < 15), nearer_to_the_end(day >= 75)
+    assert early < -0.02
+    assert late > early + 0.04
 
 
 def test_a_block_is_the_same_whatever_else_is_drawn(music: Music, listeners: Listeners, plays: Plays) -> None:

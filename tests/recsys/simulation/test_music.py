@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from recsys.simulation.discography import LIVE, RADIO_EDIT, VERSION_SHARE
+from recsys.simulation.discography import DELUXE, LIVE, RADIO_EDIT, REMASTER, VERSION_SHARE
 from recsys.simulation.music import EVERYWHERE, MARKETS, Music
 from recsys.simulation.settings import SCENES, WorldSettings
 
@@ -72,6 +72,16 @@ def test_equal_streams_give_equal_music_and_others_differ(music: Music) -> None:
     for name in ARRAYS:
         assert np.array_equal(getattr(music, name), getattr(again, name)), name
         assert not np.array_equal(getattr(music, name), getattr(other, name)), name
+
+
+def test_versions_come_out_after_their_original_and_an_edit_about_the_same_time(music: Music) -> None:
+    later = music.release_day - music.release_day[music.version_of]
+    edited = music.version == RADIO_EDIT
+    assert later[edited].min() > -100
+    assert abs(np.median(later[edited])) < 60
+    for version, typical in ((REMASTER, 900), (LIVE, 300), (DELUXE, 200)):
+        assert later[music.version == version].min() > -7, "an album moved to its Friday"
+        assert np.median(later[music.version == version]) > typical
 
 
 def test_versions_are_rare_and_sound_like_their_original(music: Music) -> None:
