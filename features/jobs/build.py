@@ -142,7 +142,7 @@ class _Job:
     @property
     def numbers(self) -> pl.DataFrame:
         """track_id, track: its place among all tracks in the order of their ids."""
-        return pl.read_parquet(self.staging.folder / "numbered.parquet")
+        return pl.read_parquet(self.staging.folder / "numbered.parquet", glob=False)
 
     def days(self, every: DataFrame) -> DataFrame:
         """owner_id, day (null: no time), plays."""
