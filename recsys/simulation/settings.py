@@ -45,8 +45,8 @@ class WorldSettings(Settings, table="simulation"):
     """Length of a track's content vector."""
     first_day: date = Field(default=date(2025, 1, 1), ge=date(2000, 1, 1), le=date(2100, 1, 1))
     """First day of listening (UTC)."""
-    days: int = Field(default=120, ge=1, le=36_525)
-    """Days of listening, a century at most."""
+    days: int = Field(default=120, ge=1, le=3_653)
+    """Days of listening, ten years at most."""
     preference: str = "inner-product"
     """How listeners come to like a track: a name of recsys.simulation.preferences.PREFERENCES."""
 
