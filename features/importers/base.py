@@ -139,7 +139,7 @@ def bare_name(path: Path) -> str:
     >>> bare_name(Path("set/plays.tsv.gz"))
     'plays.tsv'
     """
-    return path.stem if path.suffix in COMPRESSED else path.name
+    return path.stem if path.suffix.lower() in COMPRESSED else path.name
 
 
 def expected_files(path: Path, *names: str, form: str) -> tuple[Path, ...]:

@@ -128,4 +128,5 @@ class Music4All:
 
 
 def _rows(path: Path) -> Iterator[pl.DataFrame]:
-    return read_delimited(path, LAYOUT[bare_name(path)], separator="\t")
+    """A file of another name is that of the tracks, which PATH may name itself."""
+    return read_delimited(path, LAYOUT.get(bare_name(path), LAYOUT["id_information.csv"]), separator="\t")

@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.importers.base import PROVENANCE
+from features.importers.base import COMPRESSED, PROVENANCE, bare_name
 from features.importers.reading import BATCH_ROWS, flagged, read_delimited, read_lines, read_parquet
 from recsys.errors import InputError
 
@@ -19,12 +19,14 @@ def data_files(path: Path, form: str) -> tuple[Path, ...]:
     inside = path.iterdir() if path.is_dir() else [path]
     files = tuple(sorted(f for f in inside if f.is_file() and not f.name.startswith(".") and ending(f) in READERS))
     if not files:
-        raise InputError(f"{path}: {form} expects a file, or a folder of files, that ends in {', '.join(READERS)}")
+        ends = f"{', '.join(READERS)}; text also with {', '.join(filter(None, COMPRESSED))}"
+        raise InputError(f"{path}: {form} expects a file, or a folder of files, that ends in {ends}")
     return files
 
 
 def ending(path: Path) -> str:
-    return path.suffix.lower()
+    """In lower case, without what says that the file is compressed."""
+    return Path(bare_name(path)).suffix.lower()
 
 
 def _csv(path: Path, wanted: Sequence[str]) -> Iterator[pl.DataFrame]:

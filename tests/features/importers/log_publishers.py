@@ -207,7 +207,16 @@ LOG_PUBLISHERS = [
         "listenbrainz",
         {
             "2005/12.listens": text(
-                listen(1, 1134000000, "ABBA", "Waterloo", mapped=MBID, isrc="SEAYD7401020", duration_ms=164000),
+                listen(
+                    1,
+                    1134000000,
+                    "ABBA",
+                    "Waterloo",
+                    mapped=MBID,
+                    recording_mbid="x",
+                    isrc="SEAYD7401020",
+                    duration_ms=164000,
+                ),
                 listen(1, 1134000300, "ABBA", "Waterloo (live)", recording_mbid=MBID, duration="abc"),
                 listen(2, 1134000400, "Beyoncé", "Halo", duration=261, isrc=["USSM10804756"]),
                 listen(1, 1134000000, "ABBA", "Waterloo", mapped=MBID),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import re
 from collections.abc import Callable
+from contextlib import suppress
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,11 @@ def _with(change: Callable[[bytes, bytes], bytes]) -> Damage:
     return damage
 
 
+def _absurd(rows: bytes) -> bytes:
+    values = cycle([b"1e400", b"9" * 30, b"-7", b"NaN"])
+    return NUMBER.sub(lambda _: next(values), rows)
+
+
 def folder(path: Path) -> None:
     path.unlink()
     path.mkdir()
@@ -52,8 +59,7 @@ DAMAGES: dict[str, Damage] = {
     "no row": _with(lambda first, rest: first),
     "noise": _with(lambda first, rest: bytes(range(256)) * 9),
     "rows of noise": _with(lambda first, rest: first + bytes(range(14, 256)) * 9 + b"\n" + b"[" * 9_999),
-    "endless": _with(lambda first, rest: first + NUMBER.sub(b"1e400", rest)),
-    "beyond 64 bits": _with(lambda first, rest: NUMBER.sub(b"9" * 30, first + rest)),
+    "absurd numbers": _with(lambda first, rest: first + _absurd(rest)),
 }
 
 
@@ -89,3 +95,14 @@ def test_what_is_no_whole_file_is_refused(damage: Damage, publisher: Publisher, 
         result = attempt(publisher, name, damage, tmp_path / str(number))
         assert isinstance(result, InputError), f"{name} was passed over"
         assert Path(name).name in str(result) or publisher.form in str(result)
+
+
+@every_publisher
+def test_path_to_a_file_of_another_name_is_read_or_refused(publisher: Publisher, tmp_path: Path) -> None:
+    for number, data in enumerate(publisher.files.values()):
+        other = tmp_path / str(number) / "other.data"
+        other.parent.mkdir()
+        other.write_bytes(data)
+        with suppress(InputError):
+            importer = FORMATS[publisher.form].open(Request(other))
+            run(Workspace(other.parent), publisher.form, importer, ImportSettings(max_quarantined_share=1.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,6 +61,16 @@ def test_every_ending_gives_the_same_tracks(workspace: Workspace, tmp_path: Path
     assert tracks["title"].to_list() == ["Blue River", "Paper, Moon"]
     assert tracks["artist_id"].to_list() == ["artist:tides", "artist:ines quill"]
     assert tracks["duration_ms"].to_list() == [215_000, 180_000]
+
+
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".jsonl"])
+def test_a_compressed_file_is_read_as_it_stands(workspace: Workspace, tmp_path: Path, ending: str) -> None:
+    plain = write(tmp_path / f"songs{ending}", SONGS)
+    packed = tmp_path / "packed" / f"songs{ending}.gz"
+    packed.parent.mkdir()
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    bring(workspace, "tracks", packed.parent, track_id="song", title="name", artist_name="band")
+    assert workspace.table("tracks").sort("track_id").collect()["title"].to_list() == ["Blue River", "Paper, Moon"]
 
 
 def test_events_name_the_tracks_of_another_file_and_bad_rows_are_quarantined(

@@ -69,3 +69,9 @@ def test_needs_one_set_and_known_fields(tmp_path: Path) -> None:
         FORMATS["recbole"].open(Request(tmp_path))
     with pytest.raises(InputError, match="--map age: recbole has no such field"):
         FORMATS["recbole"].open(Request(tmp_path / "a.inter", columns={"age": "age"}))
+
+
+def test_a_rating_weighs_where_there_is_no_time(tmp_path: Path, workspace: Path) -> None:
+    (tmp_path / "toy.inter").write_text("user_id:token\titem_id:token\trating:float\tcount:float\n1\t2\t4.5\t9\n")
+    import_folder("recbole", tmp_path)
+    assert table("interactions")["weight"].to_list() == [4.5]
