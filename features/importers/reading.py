@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.importers.base import PROVENANCE
-from features.importers.records import records, whole_lines
+from features.importers.records import NotTextError, records, whole_lines
 from recsys.errors import InputError
 
 BATCH_ROWS = 50_000
@@ -161,12 +161,12 @@ def _family(kind: pl.DataType) -> str:
 def opened(path: Path) -> Iterator[IO[bytes]]:
     """The bytes of a file, unpacked where its name says that it is compressed.
 
-    Raises InputError where it cannot be opened, or is cut off or damaged further on, or holds UTF-16.
+    Raises InputError where it cannot be opened, is cut off or damaged further on, or is no text where such is read.
     """
     try:
         with _open(path) as file:
             yield file
-    except (OSError, EOFError, UnicodeError, zlib.error, lzma.LZMAError) as error:
+    except (OSError, EOFError, NotTextError, zlib.error, lzma.LZMAError) as error:
         raise InputError(f"{path}: cannot be read to its end: {error}") from error
 
 

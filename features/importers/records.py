@@ -14,18 +14,23 @@ import polars as pl
 from recsys.errors import InputError
 
 BLOCK_BYTES = 4 << 20
+LONGEST_LINE_BYTES = 64 << 20
 _RECORDS: dict[str, pl.DataType] = {"_line": pl.Int64(), "_row": pl.String(), "fields": pl.List(pl.String)}
+
+
+class NotTextError(Exception):
+    """What was opened is no text in lines. `reading.opened` says of which file."""
 
 
 def whole_lines(file: IO[bytes], encoding: str = "utf-8-sig") -> Iterator[str]:
     """The text in blocks that end where a line does; a byte that the encoding does not know becomes U+FFFD.
 
-    Raises UnicodeError where the text begins as UTF-16 does.
+    Raises NotTextError where it begins as UTF-16 does, or a line does not end within 64 MiB.
     """
     rest = b""
     while block := file.read(BLOCK_BYTES):
         if not rest and block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            raise UnicodeError("it is UTF-16; save it as UTF-8")
+            raise NotTextError("it is UTF-16; save it as UTF-8")
         end = block.rfind(b"\n") + 1
         if end:
             yield (rest + block[:end]).decode(encoding, errors="replace")
@@ -33,6 +38,8 @@ def whole_lines(file: IO[bytes], encoding: str = "utf-8-sig") -> Iterator[str]:
             rest = block[end:]
         else:
             rest += block
+            if len(rest) > LONGEST_LINE_BYTES:
+                raise NotTextError(f"a line has more than {LONGEST_LINE_BYTES >> 20} MiB, so this is no text in lines")
     if rest:
         yield rest.decode(encoding, errors="replace")
 

@@ -144,3 +144,19 @@ def test_a_carriage_return_alone_ends_a_row_too(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_bytes(b"a,b\r1,2\r\r3,4")
     assert pl.concat(read_delimited(path)).select("a", "b", "_line").rows() == [("1", "2", 2), ("3", "4", 4)]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [("a,b\n1,2\n".encode("utf-16"), "it is UTF-16; save it as UTF-8"), (b"\0" * 3_000_000, "more than 1 MiB")],
+)
+def test_what_is_no_text_in_lines_is_refused(
+    data: bytes, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "BLOCK_BYTES", 1 << 18)
+    monkeypatch.setattr(records, "LONGEST_LINE_BYTES", 1 << 20)
+    path = tmp_path / "t.csv"
+    path.write_bytes(data)
+    for rows in (read_plain(path, ["a", "b"], separator=","), read_delimited(path, ["a", "b"])):
+        with pytest.raises(InputError, match=rf"t\.csv: .*{said}"):
+            list(rows)
