@@ -82,7 +82,10 @@ class Repository:
         with _duckdb(), redirect_stdout(StringIO()):  # Feast prints a line a view, in colour
             # An end is exclusive to the second, and the newest day must be in.
             self.store.materialize(datetime(1970, 1, 1, tzinfo=UTC), newest + timedelta(seconds=1))
-        keys = {view: pl.scan_parquet(self._file(view)).select(pl.col(key).n_unique()) for view, key in KEYS.items()}
+        keys = {
+            view: pl.scan_parquet(self._file(view), glob=False).select(pl.col(key).n_unique())
+            for view, key in KEYS.items()
+        }
         found = pl.collect_all(list(keys.values()))
         return Published(counts, {view: frame.item() for view, frame in zip(keys, found, strict=True)}, newest)
 
