@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.importers.base import COMPRESSED, PROVENANCE, bare_name
-from features.importers.reading import BATCH_ROWS, flagged, read_delimited, read_lines, read_parquet
+from features.importers.parquet import read_parquet
+from features.importers.reading import BATCH_ROWS, flagged, read_delimited, read_lines
 from recsys.errors import InputError
 
 

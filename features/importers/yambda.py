@@ -16,7 +16,8 @@ import polars as pl
 
 from features.importers.base import Batch, Request, expected_files, found_file, names_of
 from features.importers.logs import context
-from features.importers.reading import Seen, flagged, good, read_parquet
+from features.importers.parquet import read_parquet
+from features.importers.reading import Seen, flagged, good
 from recsys.errors import InputError
 
 EXPECTED = (

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from features.importers.reading import read_parquet
+from features.importers.parquet import read_parquet
 from recsys.errors import InputError
 
 KINDS = {"id": pl.UInt32(), "vector": pl.List(pl.Float32), "word": pl.String()}
