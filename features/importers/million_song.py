@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Self
 
 import polars as pl
 
-from features.importers.base import Batch, Request, artist_id, found_file
+from features.importers.base import Batch, Request, artist_id, bare_name, found_file
 from features.importers.reading import Seen, flagged, good, read_plain
 from features.importers.sqlite import read_sqlite
 from features.importers.values import milliseconds
@@ -60,7 +60,7 @@ class MillionSong:
         if not songs:
             raise InputError(f"{path}: million-song expects {METADATA} or {UNIQUE}; neither is there")
         terms = _found(path, TERMS)
-        if terms and songs[0].suffix != ".db":
+        if terms and not bare_name(songs[0]).endswith(".db"):
             raise InputError(f"{path}: {METADATA} missing; {TERMS} has ids of artists, and their names are there")
         return cls(songs + terms + _found(path, LASTFM), source)
 
@@ -87,7 +87,9 @@ class MillionSong:
                 read=0,
             )
         for path in self.files[1:]:
-            tags = self._lastfm(path, pl.concat(pairs)) if path.name.endswith(LASTFM) else self._terms(path, songs)
+            tags = (
+                self._lastfm(path, pl.concat(pairs)) if bare_name(path).endswith(LASTFM) else self._terms(path, songs)
+            )
             yield from tags
 
     def _terms(self, path: Path, songs: Path) -> Iterator[Batch]:
@@ -119,7 +121,7 @@ def _found(folder: Path, name: str) -> tuple[Path, ...]:
 def _songs(path: Path) -> Iterator[pl.DataFrame]:
     """track, track_id (the song's), artist_name, title; of the database album_title, release_date, duration_ms too."""
     columns = ["track", "track_id", "artist_name", "title"]
-    if path.suffix != ".db":
+    if not bare_name(path).endswith(".db"):
         yield from read_plain(path, columns, separator="<SEP>", header=False)
         return
     for rows in read_sqlite(path, _SONGS, [*columns, "album_title", "seconds", "year"]):

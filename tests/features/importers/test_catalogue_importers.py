@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import sqlite3
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -159,6 +160,9 @@ def test_million_song_says_what_is_wrong_with_a_database(workspace: Path, tmp_pa
     _database(tmp_path / "other.db", "CREATE TABLE albums (id)")
     with pytest.raises(InputError, match="no such table: songs"):
         import_folder("million-song", tmp_path / "other.db")
+    (tmp_path / "other.db.gz").write_bytes(gzip.compress((tmp_path / "other.db").read_bytes()))
+    with pytest.raises(InputError, match=r"other\.db\.gz: cannot be read as the publisher's SQLite file"):
+        import_folder("million-song", tmp_path / "other.db.gz")
 
 
 def test_musixmatch_without_its_words_is_refused(load: Callable, tmp_path: Path) -> None:
