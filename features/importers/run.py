@@ -87,7 +87,7 @@ def run(
                     progress(sink.read)
             finally:
                 sink.close()
-            _refuse(form, sink, settings.max_quarantined_share)
+            _refuse(form, list(files), sink, settings.max_quarantined_share)
             write_json(
                 folder / "manifest.json",
                 {
@@ -129,9 +129,9 @@ def _check_name(workspace: Workspace, importer: Importer, *, simulated: bool) ->
             raise InputError(f"--source: {min(shared)} names {what} already, {folder.name}; choose another name")
 
 
-def _refuse(form: str, sink: Sink, allowed: float) -> None:
+def _refuse(form: str, files: list[str], sink: Sink, allowed: float) -> None:
     if sink.read == 0:
-        raise InputError(f"{form}: the files hold no row")
+        raise InputError(f"{form}: no row in {', '.join(files[:9]) or 'the source'}{', ..' * (len(files) > 9)}")
     share = sink.quarantined / sink.read
     if share > allowed:
         counts = "; ".join(f"{r.rows:,} x {r.reason} (first: {r.file}:{r.line})" for r in sink.reasons)

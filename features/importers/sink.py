@@ -137,6 +137,10 @@ class Sink:
                 reasons.append(_reason(~value.is_in(allowed), f"{field.name} is none of {', '.join(allowed)}"))
             if field.name in NOT_NEGATIVE:
                 reasons.append(_reason(value < 0, f"{field.name} is negative"))
+            if kind.is_temporal():
+                # What Python cannot hold, no reader of the table can show.
+                far = ~value.dt.year().is_between(1, 9999)
+                reasons.append(_reason(far, f"{field.name} is not in the years 1 to 9999"))
             if kind.is_float():
                 reasons.append(_reason(~value.is_finite(), f"{field.name} is not finite"))
         judged = rows.with_columns(pl.coalesce(reasons).alias("_reason"))
