@@ -66,10 +66,8 @@ def test_a_row_gives_the_first_fault_as_its_reason(workspace: Path) -> None:
 
 
 def test_a_time_that_python_cannot_hold_is_quarantined(workspace: Path) -> None:
-    ts = pl.Series([0, 10**18], dtype=pl.Int64).cast(pl.Datetime("us", "UTC"))
-    events = pl.DataFrame({"user_id": "u", "track_id": "1", "position": [0, 1], "action": "play"}).with_columns(ts=ts)
-    found = {r.reason: r.rows for r in _run(Batch("events", events)).reasons}
-    assert found == {"ts is not in the years 1 to 9999": 1}
+    rows = {"user_id": ["u", "u"], "track_id": ["1", "1"], "position": [0, 1], "action": ["play", "play"]}
+    assert _reasons("events", **rows, ts=[0, 10**18]) == {"ts is not in the years 1 to 9999": 1}
 
 
 def test_values_are_finite_and_weights_not_negative(workspace: Path) -> None:
