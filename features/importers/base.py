@@ -1,7 +1,7 @@
 """What an importer is: it reads one publisher's files and yields batches of canonical tables in the publisher's ids.
 
-To add a format: (1) write a class that satisfies `Importer`, in a file of its own, with `features.importers.reading`;
-(2) give it a row in `features.importers.formats.GROUPS`; (3) add a few handwritten rows of the publisher's layout to
+To add a format: (1) write a class that satisfies `Importer`, in a file of its own in formats/; (2) give it a row in
+`features.importers.formats.GROUPS`; (3) add a few handwritten rows of the publisher's layout to
 tests/features/importers/publishers.py; (4) describe it in docs/data.md.
 """
 

@@ -13,7 +13,7 @@ import pytest
 
 from features.importers.base import ImportSettings, Request
 from features.importers.formats import FORMATS
-from features.importers.mpd_job import cut
+from features.importers.formats.mpd_job import cut
 from features.importers.run import Imported, run
 from features.spark import SparkSettings, spark_session
 from recsys.errors import InputError

@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Self
 import polars as pl
 
 from features.importers.base import Batch, Request, audio_features, expected_files, track_tags
+from features.importers.formats.spotify_songs import AUDIO
 from features.importers.reading import Seen, flagged, good, read_delimited
-from features.importers.spotify_songs import AUDIO
 
 COLUMNS = [
     "track", "artist", "uri", *AUDIO, "duration_ms", "time_signature", "chorus_hit", "sections", "target", "decade",

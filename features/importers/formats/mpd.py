@@ -1,7 +1,7 @@
 """The Spotify Million Playlist Dataset as published for the RecSys Challenge 2018 (Chen et al., RecSys 2018).
 
 `mpd.slice.<first>-<last>.json`, 1,000 files of 1,000 playlists each, and `challenge_set.json`, 10,000 playlists of
-which only the seed tracks are published. A Spark job reads them (`features.importers.mpd_job`); what it writes under
+which only the seed tracks are published. A Spark job reads them (`mpd_job`, beside this file); what it writes under
 $TMPDIR goes through the same sink as every other source.
 
 All files are summed before the job, as for every format: an import is known by what its files hold, not by their dates,
@@ -64,7 +64,7 @@ class Mpd:
         return cls((file,), source=request.source or "mpd-challenge", empty_allowed=True)
 
     def batches(self) -> Iterator[Batch]:
-        from features.importers import mpd_job
+        from features.importers.formats import mpd_job
         from features.spark import spark_session
 
         with TemporaryDirectory(prefix="segue-mpd-") as folder, spark_session(app="segue import mpd") as spark:

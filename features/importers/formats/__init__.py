@@ -7,29 +7,29 @@ from dataclasses import dataclass
 from functools import partial
 
 from features.importers.base import Importer, Request
-from features.importers.deezer_mood import DeezerMood
-from features.importers.fma import Fma
-from features.importers.generic import Generic
-from features.importers.hetrec import HetRec
-from features.importers.kkbox import KkBox
-from features.importers.lastfm_1k import LastFm1K
-from features.importers.listenbrainz import ListenBrainz
-from features.importers.million_song import MillionSong
-from features.importers.mpd import Mpd
-from features.importers.msd_taste_profile import MsdTasteProfile
-from features.importers.mssd import Mssd
-from features.importers.mtg_jamendo import MtgJamendo
-from features.importers.music4all import Music4All
-from features.importers.musixmatch import MusiXmatch
-from features.importers.recbole import RecBole
-from features.importers.s3rec import S3Rec
-from features.importers.spotify_archive import SpotifyArchive
-from features.importers.spotify_hit_predictor import SpotifyHitPredictor
-from features.importers.spotify_songs import SpotifySongs
-from features.importers.triplej import TripleJ
-from features.importers.wfmu import Wfmu
-from features.importers.yambda import Yambda
-from features.importers.yes import Yes, YesComplete
+from features.importers.formats.deezer_mood import DeezerMood
+from features.importers.formats.fma import Fma
+from features.importers.formats.generic import Generic
+from features.importers.formats.hetrec import HetRec
+from features.importers.formats.kkbox import KkBox
+from features.importers.formats.lastfm_1k import LastFm1K
+from features.importers.formats.listenbrainz import ListenBrainz
+from features.importers.formats.million_song import MillionSong
+from features.importers.formats.mpd import Mpd
+from features.importers.formats.msd_taste_profile import MsdTasteProfile
+from features.importers.formats.mssd import Mssd
+from features.importers.formats.mtg_jamendo import MtgJamendo
+from features.importers.formats.music4all import Music4All
+from features.importers.formats.musixmatch import MusiXmatch
+from features.importers.formats.recbole import RecBole
+from features.importers.formats.s3rec import S3Rec
+from features.importers.formats.spotify_archive import SpotifyArchive
+from features.importers.formats.spotify_hit_predictor import SpotifyHitPredictor
+from features.importers.formats.spotify_songs import SpotifySongs
+from features.importers.formats.triplej import TripleJ
+from features.importers.formats.wfmu import Wfmu
+from features.importers.formats.yambda import Yambda
+from features.importers.formats.yes import Yes, YesComplete
 
 
 @dataclass(frozen=True, slots=True)

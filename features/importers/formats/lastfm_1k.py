@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Self
 import polars as pl
 
 from features.importers.base import Batch, Request, expected_files
-from features.importers.logs import MusicBrainzIds, named_tracks
+from features.importers.formats.logs import MusicBrainzIds, named_tracks
 from features.importers.reading import Seen, flagged, good, read_plain
 from recsys.errors import InputError
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 import polars as pl
 
 from features.importers.base import Batch, Request, expected_files, found_file, names_of
-from features.importers.logs import context
+from features.importers.formats.logs import context
 from features.importers.parquet import read_parquet
 from features.importers.reading import Seen, flagged, good
 from recsys.errors import InputError

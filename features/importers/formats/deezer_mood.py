@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 import polars as pl
 
 from features.importers.base import Batch, Request, audio_features, expected_files, found_file
-from features.importers.million_song import TRACK_NAMESPACE
+from features.importers.formats.million_song import TRACK_NAMESPACE
 from features.importers.reading import Seen, flagged, good, read_delimited
 
 COLUMNS = ["dzr_sng_id", "MSD_sng_id", "MSD_track_id", "valence", "arousal", "artist_name", "track_name"]

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 import polars as pl
 
 from features.importers.base import Batch, Request, expected_files, quarantined, track_tags
-from features.importers.logs import context
+from features.importers.formats.logs import context
 from features.importers.reading import flagged, gathered, good, read_delimited, read_plain
 from recsys.errors import InputError
 

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Self
 import polars as pl
 
 from features.importers.base import Batch, Request, expected_files
-from features.importers.million_song import TRACK_NAMESPACE
+from features.importers.formats.million_song import TRACK_NAMESPACE
 from features.importers.reading import Seen, flagged, good, read_lines
 from recsys.errors import InputError
 
