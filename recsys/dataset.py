@@ -53,6 +53,8 @@ class DatasetManifest(BaseModel):
     contexts: list[str] = []
     """What `context` of the sequences stands for, as the events have it; those of most plays in training first."""
     text_encoder: str
+    embedding_encoder: str | None = None
+    """Of the column `embedding` of the content; None where no import brought vectors."""
     unit: str = "playlist"
     """What a person calls one sequence: playlist, radio programme, session. Reasons say "in 41 playlists"."""
     config: dict[str, Any]

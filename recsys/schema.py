@@ -204,6 +204,7 @@ CONTENT = _table(
     _optional("audio", pa.list_(pa.float32()), "standardised audio features, named in the manifest"),
     _required("tags", pa.list_(pa.int32()), "tag indices into the manifest's tag list"),
     _required("text", pa.list_(pa.float32()), "text vector of title, artist and tags"),
+    _optional("embedding", pa.list_(pa.float32()), "the vector by the manifest's embedding encoder"),
 )
 
 TRACK_STATISTICS = _table(

@@ -75,6 +75,7 @@ def build(
             tags=described.tags,
             contexts=contexts["context"].to_list(),
             text_encoder=encoder.name,
+            embedding_encoder=described.encoder,
             unit=plan.unit,
             config={**settings.model_dump(exclude={"sources"}), "protocol_reason": reason},
         )
@@ -267,8 +268,25 @@ class _Job:
             max_tags=self.settings.max_tags,
             min_items=self.settings.min_tag_items,
         )
+        if encoder := self.embedding(items):
+            found = content.embeddings(vocabulary, tracks, self.read("embeddings"), encoder)
+            self.staging.keep("embeddings", found)
+            vectors_found = pl.read_parquet(self.staging.parts("embeddings"), glob=False)
+            described = vectors.with_embeddings(described, encoder, vectors_found)
         self.counts.update(described.coverage(items))
         return described
+
+    def embedding(self, items: pl.DataFrame) -> str | None:
+        """The encoder whose vectors are taken; None where no import brought any. Raises InputError for one that no
+        import has."""
+        known = self.workspace.table("embeddings", self.plan.content).select("encoder", "track_id")
+        ours = pl.col("track_id").is_in(items["track_id"].implode()).sum().alias("items")
+        found = known.group_by("encoder").agg(ours).sort(["items", "encoder"], descending=[True, False]).collect()
+        asked = self.settings.embedding
+        if asked is not None and asked not in found["encoder"]:
+            there = ", ".join(found["encoder"]) or "none"
+            raise InputError(f"features.embedding: no import has embeddings of {asked!r}; there are {there}")
+        return asked or (found["encoder"][0] if len(found) else None)
 
     def _write(self, name: str, batches: Iterable[pa.Table]) -> None:
         self.counts[name.replace("_", " ")] = tables.write(self.folder / f"{name}.parquet", name, batches)

@@ -16,6 +16,7 @@ _CONTENT = {
     "audio": "audio",
     "tags": "tags",
     "artist tags": "tags, or the artist's",
+    "an embedding": "an embedding",
 }
 
 
@@ -47,6 +48,7 @@ def card(folder: Path, manifest: DatasetManifest) -> Table:
     table.add_row("audio features", ", ".join(manifest.audio_features) or "none")
     table.add_row("tags", f"{len(manifest.tags):,}: {', '.join(manifest.tags[:8])} ..." if manifest.tags else "none")
     table.add_row("text", manifest.text_encoder)
+    table.add_row("embeddings", manifest.embedding_encoder or "none")
     table.add_row("fingerprint", manifest.fingerprint)
     return table
 

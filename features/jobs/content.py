@@ -20,6 +20,15 @@ def audio(items: DataFrame, tracks: DataFrame, audio_features: DataFrame) -> Dat
     return agreed.groupBy("index", "name").agg(F.min_by("value", "distance").cast("float").alias("value"))
 
 
+def embeddings(items: DataFrame, tracks: DataFrame, embeddings: DataFrame, encoder: str) -> DataFrame:
+    """index, vector: by ``encoder``, one row an item that has one.
+
+    items: index, track_id, name_key; tracks and embeddings of recsys.schema, all sources.
+    """
+    found = embeddings.filter(F.col("encoder") == encoder).join(_alike(items, tracks), "track_id")
+    return found.groupBy("index").agg(F.min_by("vector", F.struct("distance", "track_id", "vector")).alias("vector"))
+
+
 def tags(items: DataFrame, tracks: DataFrame, tags: DataFrame) -> DataFrame:
     """index, tag, distance, weight: one row an item and tag; distance 0 by id, 1 by name, 2 by artist.
 

@@ -17,7 +17,7 @@ from recsys.files import fingerprint, read_json, read_model
 from recsys.settings import Settings
 from recsys.workspace import Workspace
 
-JOB_VERSION = 2
+JOB_VERSION = 3
 """Raised with every change of the jobs that changes what they write, so that old data sets are made anew."""
 
 Kind = Literal["events", "playlists"]
@@ -58,6 +58,8 @@ class FeatureSettings(Settings, table="features"):
     """The contexts of most plays in training that get an index; the others are unknown."""
     text_encoder: str = "wordllama-256"
     """The vector of title, artist and tags: a name of recsys.text.ENCODERS."""
+    embedding: str | None = None
+    """Encoder of the imported embeddings that become content; None: the one that has most of the tracks, if any."""
     max_tags: int = Field(default=1000, ge=0)
     """The most frequent tags that become features."""
     min_tag_items: int = Field(default=3, ge=1)

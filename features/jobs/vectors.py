@@ -6,13 +6,14 @@ A vocabulary fits into one process, so this is polars and numpy, in batches, not
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 
 from recsys import schema
+from recsys.errors import InputError
 from recsys.ragged import Float32
 from recsys.text import TextEncoder
 
@@ -25,12 +26,14 @@ TAGS_PER_ITEM = 20
 class Content:
     """features, tags: the names that `audio` and `tags` stand for.
 
-    table: index, audio?, tags, nearest? (distance of the nearest tag, see features.jobs.content), text (in words).
+    table: index, audio?, tags, nearest? (distance of the nearest tag, see features.jobs.content), text (in words),
+    embedding?. encoder: of the embeddings, None where there are none.
     """
 
     features: list[str]
     tags: list[str]
     table: pl.DataFrame
+    encoder: str | None = None
 
     def coverage(self, items: pl.DataFrame) -> dict[str, int]:
         """Items, and plays of items, that have audio features, tags, either, or at least tags of their artist.
@@ -38,7 +41,13 @@ class Content:
         items: index, count.
         """
         audio, tags = pl.col("audio").is_not_null(), (pl.col("nearest") < 2).fill_null(False)
-        kinds = {"content": audio | tags, "audio": audio, "tags": tags, "artist tags": pl.col("nearest").is_not_null()}
+        kinds = {
+            "content": audio | tags,
+            "audio": audio,
+            "tags": tags,
+            "artist tags": pl.col("nearest").is_not_null(),
+            "an embedding": pl.col("embedding").is_not_null(),
+        }
         joined = items.select("index", "count").join(self.table, on="index")
         row = joined.select(
             pl.col("count").sum().alias("plays"),
@@ -76,9 +85,29 @@ def join(items: pl.DataFrame, audio: pl.DataFrame, tags: pl.DataFrame, *, max_ta
             pl.col("tags").fill_null([]),
             "nearest",
             pl.concat_str("title", "artist_name", "words", separator=" ", ignore_nulls=True).alias("text"),
+            pl.lit(None, pl.List(pl.Float32)).alias("embedding"),
         )
     )
     return Content(features, vocabulary["tag"].to_list(), table)
+
+
+def with_embeddings(content: Content, encoder: str, embeddings: pl.DataFrame) -> Content:
+    """embeddings: index, vector, at most one an item.
+
+    Raises InputError where the vectors differ in size, or hold what is no number.
+    """
+    if embeddings.is_empty():
+        return content
+    sizes = embeddings["vector"].list.len().unique().sort().to_list()
+    if len(sizes) > 1 or sizes == [0]:
+        raise InputError(
+            f"embeddings of {encoder!r}: vectors of {' and '.join(map(str, sizes))} numbers; one size is needed"
+        )
+    if not embeddings["vector"].explode().is_finite().fill_null(False).all():
+        raise InputError(f"embeddings of {encoder!r}: a vector holds a number that is not finite")
+    vectors = embeddings.select(pl.col("index").cast(pl.Int32), pl.col("vector").alias("embedding"))
+    table = content.table.drop("embedding").join(vectors, on="index", how="left", maintain_order="left")
+    return replace(content, table=table, encoder=encoder)
 
 
 def standardised(audio: pl.DataFrame) -> tuple[list[str], pl.DataFrame]:

@@ -44,7 +44,9 @@ def events() -> pl.DataFrame:
 
 def make(spark: SparkSession, root: Path, events: pl.DataFrame, settings: FeatureSettings = SETTINGS) -> Dataset:
     tagged = {"subject_id": ["t1", "t2", "t3"], "subject_type": "track", "tag": "jazz", "weight": 1.0, "source": "x"}
-    write_import(root, "radio", tracks=catalogue(40), events=events, tags=pl.DataFrame(tagged))
+    heard = {"track_id": ["t1", "t2", "t3", "t1"], "modality": "audio", "encoder": ["near"] * 3 + ["far"]}
+    embeddings = pl.DataFrame({**heard, "vector": [[1.0, 0.0], [0.0, 1.0], [0.5, 0.5], [9.0]]})
+    write_import(root, "radio", tracks=catalogue(40), events=events, tags=pl.DataFrame(tagged), embeddings=embeddings)
     # A simulated world in the same workspace says nothing of real tracks, not even of those with the same names.
     namesakes = catalogue(40).with_columns(track_id="made:" + pl.col("track_id"))
     told = {"subject_id": namesakes["track_id"], "subject_type": "track", "tag": "made", "weight": 1.0, "source": "x"}
@@ -119,6 +121,16 @@ def test_the_files_have_the_schema_to_the_letter(made: Dataset) -> None:
     assert content["index"].to_list() == made.items["index"].to_list()
     tagged = made.items.filter(pl.col("track_id").is_in(["t1", "t2", "t3"]))["index"]
     assert set(content.filter(pl.col("tags").list.len() > 0)["index"]) == set(tagged)
+    assert made.manifest.embedding_encoder == "near"
+    heard = content.drop_nulls("embedding").join(made.items, on="index").select("track_id", "embedding")
+    assert dict(heard.iter_rows()) == {"t1": [1.0, 0.0], "t2": [0.0, 1.0], "t3": [0.5, 0.5]}
+    assert made.manifest.counts["items with an embedding"] == 3
+
+
+def test_an_encoder_that_nobody_imported_is_refused(spark: SparkSession, tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"embedding": "mert"})
+    with pytest.raises(InputError, match=r"features\.embedding: no import has embeddings of 'mert'; .* near, far"):
+        make(spark, tmp_path, random_events(seed=1), settings)
 
 
 def test_a_planted_future_event_changes_no_row_before_it(

@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from features.jobs import clean, content, sequences, sessions, split, vectors
 from recsys import splits
 from recsys.dataset import Sequences
+from recsys.errors import InputError
 from recsys.ragged import Ragged
 from recsys.splits import playlist, time
 
@@ -223,6 +224,45 @@ def test_content_comes_by_id_then_by_name_then_by_artist(spark: SparkSession, fr
         (0, "rock"): (0, 2.0), (0, "live"): (2, 1.0),
         (1, "pop"): (1, 1.0), (1, "rock"): (2, 9.0), (1, "live"): (2, 1.0),
     }  # fmt: skip
+
+
+def test_an_embedding_comes_by_id_then_by_name(spark: SparkSession, frame: Frame) -> None:
+    columns = "index int, track_id string, name_key string"
+    items = spark.createDataFrame([(0, "a:1", "a|x"), (1, "b:1", "a|y"), (2, "c:1", "|z")], columns)
+    told = [("a:1", "a|x"), ("b:1", "a|y"), ("z:0", "a|x"), ("z:1", "a|y"), ("z:2", "a|y"), ("z:3", "|z")]
+    tracks = frame("tracks", [{"track_id": t, "name_key": k} for t, k in told])
+    said = [
+        ("a:1", "e", [1.0]),
+        ("z:0", "e", [9.0]),
+        ("z:2", "e", [3.0]),
+        ("z:1", "e", [2.0]),
+        ("z:3", "e", [7.0]),
+        ("c:1", "other", [5.0]),
+    ]
+    names = ("track_id", "encoder", "vector")
+    found = content.embeddings(
+        items, tracks, frame("embeddings", [dict(zip(names, s, strict=True)) for s in said]), "e"
+    )
+    assert {r["index"]: r["vector"] for r in found.collect()} == {0: [1.0], 1: [2.0]}
+
+
+def test_embeddings_have_one_size_and_are_finite() -> None:
+    items = pl.DataFrame({"index": [0], "title": ["X"], "artist_name": ["A"]}, schema_overrides={"index": pl.Int32})
+    audio = pl.DataFrame(schema={"index": pl.Int32, "name": pl.String, "value": pl.Float32})
+    none = pl.DataFrame(schema={"index": pl.Int32, "tag": pl.String, "distance": pl.Int32, "weight": pl.Float64})
+    described = vectors.join(items, audio, none, max_tags=3, min_items=1)
+
+    def by(*rows: list[float]) -> pl.DataFrame:
+        kinds = {"index": pl.Int32, "vector": pl.List(pl.Float32)}
+        return pl.DataFrame({"index": range(len(rows)), "vector": list(rows)}, schema_overrides=kinds)
+
+    found = vectors.with_embeddings(described, "e", by([1.0, 2.0]))
+    assert (found.encoder, found.table["embedding"].to_list()) == ("e", [[1.0, 2.0]])
+    assert vectors.with_embeddings(described, "e", by()).encoder is None
+    with pytest.raises(InputError, match="embeddings of 'e': vectors of 1 and 2 numbers; one size is needed"):
+        vectors.with_embeddings(described, "e", by([1.0], [1.0, 2.0]))
+    with pytest.raises(InputError, match="embeddings of 'e': a vector holds a number that is not finite"):
+        vectors.with_embeddings(described, "e", by([1.0, float("nan")]))
 
 
 def test_tags_become_indices_the_nearest_first_and_words_of_the_text() -> None:
