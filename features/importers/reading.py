@@ -186,26 +186,6 @@ def shown(line: str) -> str:
     return repr(line) if len(repr(line)) <= 200 else f"{line[:80]!r}..."
 
 
-class Seen:
-    """Which rows of a stream carry a key for the first time; 8 bytes of memory a key.
-
-    >>> seen = Seen("a")
-    >>> seen.first(pl.DataFrame({"a": [1, 1, 2]})).to_list(), seen.first(pl.DataFrame({"a": [2, 3]})).to_list()
-    ([True, False, True], [False, True])
-    """
-
-    def __init__(self, *columns: str) -> None:
-        self._columns = columns
-        self._keys = pl.Series(dtype=pl.UInt64)
-
-    def first(self, rows: pl.DataFrame) -> pl.Series:
-        """(rows,) true where no row before, of this batch or an earlier one, has the key."""
-        keys = rows.select(pl.struct(self._columns).hash()).to_series()
-        new = keys.is_first_distinct() & ~keys.is_in(self._keys.implode())
-        self._keys = pl.concat([self._keys, keys.filter(new)])
-        return new
-
-
 def _header(
     path: Path, found: list[str], expected: Sequence[str] | None, separator: str, needed: Sequence[str]
 ) -> list[str]:

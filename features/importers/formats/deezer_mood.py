@@ -16,7 +16,8 @@ import polars as pl
 
 from features.importers.base import Batch, Request, audio_features, expected_files, found_file
 from features.importers.formats.million_song import TRACK_NAMESPACE
-from features.importers.reading import Seen, flagged, good, read_delimited
+from features.importers.reading import flagged, good, read_delimited
+from features.importers.seen import Seen
 
 COLUMNS = ["dzr_sng_id", "MSD_sng_id", "MSD_track_id", "valence", "arousal", "artist_name", "track_name"]
 PREFIX = "mood_"

@@ -15,7 +15,8 @@ from typing import Any, ClassVar, Self
 import polars as pl
 
 from features.importers.base import Batch, Request, audio_features, expected_files, found_file, track_tags
-from features.importers.reading import Seen, flagged, gathered, good, read_delimited
+from features.importers.reading import flagged, gathered, good, read_delimited
+from features.importers.seen import Seen
 from features.importers.values import milliseconds, typed
 
 GENRES = ["genre_id", "#tracks", "parent", "title", "top_level"]

@@ -20,6 +20,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from features.importers.base import PROVENANCE, Batch, Request, artist_id, name_id
+from features.importers.seen import Seen
 from features.importers.tabular import READERS, data_files, ending
 from features.importers.values import typed
 from recsys import schema
@@ -156,7 +157,7 @@ class Generic:
     def batches(self) -> Iterator[Batch]:
         layout = _LAYOUTS[self.form]
         columns = {field: self.columns.get(field, field) for field in layout.kinds}
-        seen = pl.DataFrame(schema={layout.owner or "": pl.String, "before": pl.Int64})
+        seen = Seen(layout.owner) if layout.owner else None
         for file in self.files:
             for number, raw in enumerate(READERS[ending(file)](file, tuple(set(columns.values())))):
                 present = {field: column for field, column in columns.items() if column in raw.columns}
@@ -166,8 +167,8 @@ class Generic:
                 if {"title", "artist_name"} <= set(present):
                     rows = rows.with_columns(track_id=_track_id(present))
                 bad, rows = rows.filter(pl.col("_reason").is_not_null()), rows.filter(pl.col("_reason").is_null())
-                if layout.owner:
-                    rows, seen = _counted(rows, layout.owner, seen)
+                if seen:
+                    rows = _counted(rows, seen)
                 yield Batch("quarantine", bad.select(file="_file", line="_line", reason="_reason", row="_row"))
                 yield from layout.batches(rows, self.source)
 
@@ -205,12 +206,7 @@ def _typed(raw: pl.DataFrame, present: Mapping[str, str], kinds: Mapping[str, pl
     return raw.select(**values, _reason=pl.coalesce("_reason", *unread), _file="_file", _line="_line", _row="_row")
 
 
-def _counted(rows: pl.DataFrame, owner: str, seen: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _counted(rows: pl.DataFrame, seen: Seen) -> pl.DataFrame:
     """`_nth`, the number of each row among its owner's over all batches, which is its position where none is given."""
-    rows = rows.join(seen, on=owner, how="left", maintain_order="left").with_columns(
-        _nth=pl.col("before").fill_null(0) + pl.int_range(pl.len()).over(owner)
-    )
-    if "position" not in rows.columns:
-        rows = rows.with_columns(position=pl.col("_nth"))
-    now = rows.group_by(owner).agg(before=pl.col("_nth").max() + 1)
-    return rows.drop("before"), pl.concat([seen, now]).group_by(owner).agg(pl.col("before").max())
+    rows = rows.with_columns(_nth=seen.before(rows))
+    return rows if "position" in rows.columns else rows.with_columns(position=pl.col("_nth"))

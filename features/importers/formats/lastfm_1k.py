@@ -17,7 +17,8 @@ import polars as pl
 
 from features.importers.base import Batch, Request, expected_files
 from features.importers.formats.logs import MusicBrainzIds, named_tracks
-from features.importers.reading import Seen, flagged, good, read_plain
+from features.importers.reading import flagged, good, read_plain
+from features.importers.seen import Seen
 from recsys.errors import InputError
 
 LISTENS = "userid-timestamp-artid-artname-traid-traname.tsv"

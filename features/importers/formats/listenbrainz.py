@@ -20,7 +20,8 @@ import polars as pl
 from features.importers.base import Batch, Request, names_of, real_files
 from features.importers.formats.logs import MusicBrainzIds, named_tracks
 from features.importers.json_lines import json_fields
-from features.importers.reading import Seen, flagged, good, lines_of, opened, read_lines
+from features.importers.reading import flagged, good, lines_of, opened, read_lines
+from features.importers.seen import Seen
 from features.importers.values import INSTANT, milliseconds, typed, whole
 from recsys.errors import InputError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from features.importers.base import name_id
-from features.importers.reading import Seen
+from features.importers.seen import Seen
 
 
 def named_tracks(rows: pl.DataFrame) -> pl.DataFrame:

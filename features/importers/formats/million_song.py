@@ -21,7 +21,8 @@ from typing import Any, ClassVar, Self
 import polars as pl
 
 from features.importers.base import Batch, Request, artist_id, bare_name, found_file
-from features.importers.reading import Seen, flagged, good, read_plain
+from features.importers.reading import flagged, good, read_plain
+from features.importers.seen import Seen
 from features.importers.sqlite import read_sqlite
 from features.importers.values import milliseconds
 from recsys.errors import InputError

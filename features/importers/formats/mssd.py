@@ -18,7 +18,8 @@ import polars as pl
 
 from features.importers.base import PROVENANCE, Batch, Request, audio_features, names_of, quarantined, real_files
 from features.importers.formats.logs import context
-from features.importers.reading import Seen, flagged, good, read_plain
+from features.importers.reading import flagged, good, read_plain
+from features.importers.seen import Seen
 from features.importers.values import milliseconds
 from recsys.errors import InputError
 

@@ -15,7 +15,8 @@ from typing import Any, ClassVar, Self
 import polars as pl
 
 from features.importers.base import Batch, Request, audio_features, bare_name, expected_files, found_file, track_tags
-from features.importers.reading import Seen, flagged, gathered, good, read_delimited, read_plain
+from features.importers.reading import flagged, gathered, good, read_delimited, read_plain
+from features.importers.seen import Seen
 from features.importers.values import INSTANT, typed, whole
 
 SOUND = ["danceability", "energy", "key", "mode", "valence", "tempo"]

@@ -20,7 +20,8 @@ import polars as pl
 
 from features.importers.base import Batch, Request, expected_files
 from features.importers.formats.million_song import TRACK_NAMESPACE
-from features.importers.reading import Seen, flagged, good, read_lines
+from features.importers.reading import flagged, good, read_lines
+from features.importers.seen import Seen
 from recsys.errors import InputError
 
 BATCH_LINES = 2_000

@@ -19,7 +19,8 @@ from typing import Any, ClassVar, Self
 import polars as pl
 
 from features.importers.base import PROVENANCE, Batch, Request, bare_name, found_file, track_tags
-from features.importers.reading import Seen, first_line, flagged, good, read_plain, shown
+from features.importers.reading import first_line, flagged, good, read_plain, shown
+from features.importers.seen import Seen
 from features.importers.values import INSTANT, typed
 from recsys.errors import InputError
 

@@ -15,7 +15,8 @@ import polars as pl
 from pydantic import TypeAdapter, ValidationError
 
 from features.importers.base import Batch, Request, bare_name, found_file
-from features.importers.reading import Seen, flagged, good, opened, read_lines
+from features.importers.reading import flagged, good, opened, read_lines
+from features.importers.seen import Seen
 from recsys.errors import InputError
 
 _ATTRIBUTES = TypeAdapter(dict[str, list[int]])

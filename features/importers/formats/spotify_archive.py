@@ -14,7 +14,8 @@ from typing import Any, ClassVar, Self
 import polars as pl
 
 from features.importers.base import Batch, Request, expected_files
-from features.importers.reading import Seen, flagged, good, read_plain, without_entities
+from features.importers.reading import flagged, good, read_plain, without_entities
+from features.importers.seen import Seen
 
 PLAYLISTS = ["snapshot", "playlist_id", "name", "description", "rows"]
 TRACKS = [

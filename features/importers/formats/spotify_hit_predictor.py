@@ -11,7 +11,8 @@ import polars as pl
 
 from features.importers.base import Batch, Request, audio_features, expected_files, track_tags
 from features.importers.formats.spotify_songs import AUDIO
-from features.importers.reading import Seen, flagged, good, read_delimited
+from features.importers.reading import flagged, good, read_delimited
+from features.importers.seen import Seen
 
 COLUMNS = [
     "track", "artist", "uri", *AUDIO, "duration_ms", "time_signature", "chorus_hit", "sections", "target", "decade",

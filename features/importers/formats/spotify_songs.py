@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Self
 import polars as pl
 
 from features.importers.base import Batch, Request, audio_features, expected_files, track_tags
-from features.importers.reading import Seen, flagged, good, read_delimited
+from features.importers.reading import flagged, good, read_delimited
+from features.importers.seen import Seen
 from features.importers.values import whole
 
 AUDIO = [

@@ -17,7 +17,8 @@ import polars as pl
 from features.importers.base import Batch, Request, expected_files, found_file, names_of
 from features.importers.formats.logs import context
 from features.importers.parquet import read_parquet
-from features.importers.reading import Seen, flagged, good
+from features.importers.reading import flagged, good
+from features.importers.seen import Seen
 from recsys.errors import InputError
 
 EXPECTED = (
