@@ -60,9 +60,9 @@ types: install
 bench: install  ## Measure (asserts nothing)
 	for file in benchmarks/bench_*.py; do echo "--- $$file"; $(BIN)/python $$file || exit 1; done
 
-# Simulated worlds of 1, 3 and 10 million events; half an hour on two cores, and 10 GB of scratch space.
+# Simulated worlds of 1, 3 and 10 million events; a quarter of an hour on two cores, and some 5 GB of scratch space.
 bench-features: install  ## Measure import and feature jobs, their slopes, and what they come to at a billion events
-	$(BIN)/python benchmarks/features $(BENCH)
+	$(BIN)/python benchmarks/features --catalogue $(BENCH)
 
 protos: install  ## Generate protos/segue/v1/*_pb2* from the .proto files
 	$(BIN)/python protos/generate.py

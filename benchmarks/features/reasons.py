@@ -5,7 +5,7 @@ A step that is not here has no part in one process: `clean` and `split` leave no
 
 from __future__ import annotations
 
-_TRACKS = "one process; the keys of all tracks are in memory and joined anew with each batch"
+_TRACKS = "one process holds the ids and keys of all tracks in memory"
 _WRITES = "the driver rewrites what the executors computed into one file"
 _PARTS = "a folder of part files, written by the executors"
 
@@ -14,7 +14,7 @@ REASONS: dict[str, tuple[str, str]] = {
     "import tags": (_TRACKS, "bring tags of the tracks that are played"),
     "import events (CSV)": ("one process reads text row by row", "bring Parquet"),
     "import events (Parquet)": (
-        "one process; each batch is joined with all tracks, and with all listeners seen so far, to number their events",
+        "one process; it holds the ids of all tracks, and a hash and a count of every listener to number their events",
         "import a day at a time: a day's log meets a day's listeners",
     ),
     "features: sessions": (
@@ -23,6 +23,9 @@ REASONS: dict[str, tuple[str, str]] = {
     ),
     "features: statistics": (_WRITES, _PARTS),
     "features: sequences": (_WRITES + ", and names the tracks by their index", _PARTS),
-    "features: content": ("audio features and tags of all items are joined on the driver", "join them in Spark"),
+    "features: content": (
+        "audio features, tags and embeddings of all items are joined on the driver",
+        "join them in Spark",
+    ),
     "features: text vectors": ("one process encodes every title", "encode in Spark's workers, a vector a track once"),
 }
