@@ -44,7 +44,8 @@ class Published:
     keys: dict[str, int]
     """Keys in the online store by view."""
     until: datetime
-    """The newest day of the statistics (UTC): the online values are as of it."""
+    """The day after the newest play (UTC): the online values are as of its start. The logs go on for four weeks, in
+    which that play leaves the windows."""
 
 
 class Repository:
@@ -80,7 +81,7 @@ class Repository:
         self._write_config()
         self.store.apply([part for view in KEYS for part in self._definition(view)])
         with _duckdb(), redirect_stdout(StringIO()):  # Feast prints a line a view, in colour
-            # An end is exclusive to the second, and the newest day must be in.
+            # An end is exclusive to the second, and that day must be in.
             self.store.materialize(datetime(1970, 1, 1, tzinfo=UTC), newest + timedelta(seconds=1))
         keys = {
             view: pl.scan_parquet(self._file(view), glob=False).select(pl.col(key).n_unique())
@@ -140,7 +141,7 @@ def _features(view: str) -> dict[str, FeastType]:
 
 
 def _copy(source: Path, target: Path) -> tuple[int, datetime | None]:
-    """Rows, and the newest day. The copy is the store's own, so that a data set made anew does not change it midway."""
+    """Rows, and the day after the newest play. The copy is the store's own: a data set made anew changes nothing midway."""
     target.parent.mkdir(parents=True, exist_ok=True)
     half = target.with_suffix(".half")
     day = pl.col(TIMESTAMP)
@@ -148,8 +149,9 @@ def _copy(source: Path, target: Path) -> tuple[int, datetime | None]:
     table = pl.scan_parquet(source, glob=False).with_columns(last_played=last_played).drop("days_since_last")
     table.with_columns(day.cast(pl.Datetime("us", "UTC"))).sink_parquet(half, compression="zstd")
     half.replace(target)
-    rows, last = pl.scan_parquet(target, glob=False).select(pl.len(), day.max().alias("last")).collect().row(0)
-    return rows, last
+    played = pl.col("last_played").max() + pl.duration(days=1)
+    rows, until = pl.scan_parquet(target, glob=False).select(pl.len(), played.alias("until")).collect().row(0)
+    return rows, until
 
 
 def _frame(table: pa.Table, view: str) -> pl.DataFrame:

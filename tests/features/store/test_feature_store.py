@@ -17,12 +17,14 @@ from recsys import schema
 from recsys.errors import InputError, MissingError
 
 FIRST = datetime(2025, 1, 1, tzinfo=UTC)
+LAST = FIRST + timedelta(days=39)
 SAMPLES = 1_000
 
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Random change logs of 300 listeners and 300 tracks over 60 days: the store must not care what the figures are."""
+    """Random change logs of 300 listeners and 300 tracks over 60 days, the last plays on day 39. What the other figures
+    are is all the same to the store."""
     folder = tmp_path_factory.mktemp("features") / "toy"
     folder.mkdir()
     rng = np.random.default_rng(0)
@@ -35,6 +37,8 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
         columns = [name for name in schema.TRAINING_TABLES[view].names if name not in table.columns]
         figures = {name: rng.integers(0, 50, len(table)) for name in columns}
         wide = table.with_columns(**{name: pl.Series(values) for name, values in figures.items()})
+        since = pl.col("day") - pl.lit(LAST.date())
+        wide = wide.with_columns(days_since_last=pl.max_horizontal(1, "days_since_last", since.dt.total_days()))
         arrow = wide.select(schema.TRAINING_TABLES[view].names).to_arrow().cast(schema.TRAINING_TABLES[view])
         pl.from_arrow(arrow).write_parquet(folder / f"{view}.parquet")
     return folder
@@ -73,10 +77,12 @@ def test_a_past_moment_is_answered_with_what_was_known_then(repository: Reposito
 
 
 @pytest.mark.parametrize("view", KEYS)
-def test_the_online_values_are_the_historical_ones_of_the_newest_day(repository: Repository, view: str) -> None:
+def test_the_online_values_are_those_of_the_day_after_the_newest_play(repository: Repository, view: str) -> None:
+    """Not of the end of the log: there nobody has played anything for four weeks."""
     ids, _ = sample(view, 2)
-    end = FIRST + timedelta(days=59)
-    assert repository.online(view, ids).equals(repository.historical(view, ids, [end] * SAMPLES))
+    online = repository.online(view, ids)
+    assert online.equals(repository.historical(view, ids, [LAST + timedelta(days=1)] * SAMPLES))
+    assert not online.equals(repository.historical(view, ids, [LAST + timedelta(days=20)] * SAMPLES))
 
 
 def test_what_comes_later_changes_nothing_before(dataset: Path, tmp_path: Path) -> None:
@@ -102,7 +108,7 @@ def test_what_comes_later_changes_nothing_before(dataset: Path, tmp_path: Path) 
 def test_publishing_again_changes_nothing(repository: Repository, dataset: Path) -> None:
     before = repository.online("track_statistics", ["trac:1", "trac:2"])
     again = repository.publish(dataset)
-    assert again.until == FIRST + timedelta(days=59)
+    assert again.until == LAST + timedelta(days=1)
     assert repository.online("track_statistics", ["trac:1", "trac:2"]).equals(before)
 
 
@@ -129,7 +135,7 @@ def test_the_commands(dataset: Path, workspace: Path) -> None:
     before = runner.invoke(command, ["show", "listener", "user:1"])
     assert isinstance(before.exception, MissingError)
     assert "segue store publish --dataset toy" in str(before.exception)
-    assert "as of 2025-03-01" in runner.invoke(command, ["publish"], catch_exceptions=False).output
+    assert "as of 2025-02-10" in runner.invoke(command, ["publish"], catch_exceptions=False).output
     shown = runner.invoke(command, ["show", "track", "trac:1", "--at", "2025-02-01"], catch_exceptions=False)
     assert "last_played" in shown.output
     unknown = runner.invoke(command, ["show", "track", "trac:nobody"])
