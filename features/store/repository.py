@@ -141,7 +141,7 @@ def _features(view: str) -> dict[str, FeastType]:
 
 
 def _copy(source: Path, target: Path) -> tuple[int, datetime | None]:
-    """Rows, and the day after the newest play. The copy is the store's own: a data set made anew changes nothing midway."""
+    """Rows, and the day after the newest play. A copy, so that a data set made anew changes nothing midway."""
     target.parent.mkdir(parents=True, exist_ok=True)
     half = target.with_suffix(".half")
     day = pl.col(TIMESTAMP)
