@@ -40,7 +40,7 @@ def main() -> None:
     )
     parser.add_argument("--events", default="1,3,10", metavar="MILLIONS", help="sizes, in millions of events")
     parser.add_argument("--listener-events", type=float, default=10, metavar="N", help="events a listener, on average")
-    parser.add_argument("--quick", action="store_true", help=f"{QUICK} million events instead")
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK} million events: shows that it runs, no more")
     parser.add_argument("--no-executors", action="store_true", help="leave out the comparison on two executors")
     parser.add_argument("--catalogue", action="store_true", help="also make 100,000 playlists and 1 million tracks")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the results as JSON")
