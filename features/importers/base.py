@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import polars as pl
 from pydantic import Field
@@ -102,6 +102,18 @@ class Importer(Protocol):
         """Raises InputError where a file is not of this format at all (a wrong header)."""
 
 
+@dataclass(frozen=True)
+class PublishedSet:
+    """What most importers of a publisher's files share: the files, the name of the source, and that nobody has a choice
+    of how they are read. A subclass names its ``namespace``, and its ``version`` from the second on."""
+
+    files: tuple[Path, ...]
+    source: str
+    namespace: ClassVar[str]
+    version: ClassVar[int] = 1
+    options: ClassVar[Mapping[str, Any]] = {}
+
+
 def artist_id(name: pl.Expr) -> pl.Expr:
     """`artist:<normalised name>`: no two sources share artist ids, but all have names.
 
@@ -142,19 +154,24 @@ def bare_name(path: Path) -> str:
     return path.stem if path.suffix.lower() in COMPRESSED else path.name
 
 
-def expected_files(path: Path, *names: str, form: str) -> tuple[Path, ...]:
-    """The named files in folder ``path``, in that order; ``path`` may be the file itself where one is named.
+def expected_files(path: Path, *names: str, form: str, optional: Iterable[str] = ()) -> tuple[Path, ...]:
+    """The named files in folder ``path``, in that order, then those of the ``optional`` ones that are there.
 
-    A file may be compressed. Raises InputError that lists what was expected and what is missing.
+    ``path`` may be the file itself where one is named. A file may be compressed. Raises InputError that lists what was
+    expected and what is missing.
     """
     if len(names) == 1 and path.is_file():
-        return (path,)
+        return (path, *_beside(path.parent, optional))
     if not path.is_dir():
         raise InputError(f"{path}: no such folder; {form} expects a folder with {', '.join(names)}")
     found = [found_file(path, name) for name in names]
     if missing := [name for name, file in zip(names, found, strict=True) if file is None]:
         raise InputError(f"{path}: {', '.join(missing)} missing; {form} expects {', '.join(names)}")
-    return tuple(file for file in found if file)
+    return (*(file for file in found if file), *_beside(path, optional))
+
+
+def _beside(folder: Path, names: Iterable[str]) -> list[Path]:
+    return [file for name in names if (file := found_file(folder, name))]
 
 
 def names_of(files: Sequence[Path]) -> list[str]:

@@ -7,14 +7,13 @@ the recording (TR..) and of Deezer are aliases.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import polars as pl
 
-from features.importers.base import Batch, Request, audio_features, expected_files, found_file
+from features.importers.base import Batch, PublishedSet, Request, audio_features, expected_files
 from features.importers.formats.million_song import TRACK_NAMESPACE
 from features.importers.reading import flagged, good, read_delimited
 from features.importers.seen import Seen
@@ -25,20 +24,16 @@ PREFIX = "mood_"
 
 
 @dataclass(frozen=True)
-class DeezerMood:
+class DeezerMood(PublishedSet):
     """Format `deezer-mood`: tracks, with `mood_valence` and `mood_arousal` as audio features."""
 
-    files: tuple[Path, ...]
-    source: str
     namespace: ClassVar[str] = "msd"
     version: ClassVar[int] = 3
-    options: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod
     def open(cls, request: Request) -> Self:
-        files = expected_files(request.path, "train.csv", "validation.csv", form="deezer-mood")
-        test = found_file(request.path, "test.csv")
-        return cls((*files, test) if test else files, request.source or "deezer-mood")
+        files = expected_files(request.path, "train.csv", "validation.csv", optional=["test.csv"], form="deezer-mood")
+        return cls(files, request.source or "deezer-mood")
 
     def batches(self) -> Iterator[Batch]:
         songs = Seen("MSD_sng_id")

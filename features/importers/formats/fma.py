@@ -7,14 +7,14 @@ statistics of the signal, made by librosa), the splits and subsets, and what peo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import polars as pl
 
-from features.importers.base import Batch, Request, audio_features, expected_files, found_file, track_tags
+from features.importers.base import Batch, PublishedSet, Request, audio_features, expected_files, track_tags
 from features.importers.reading import flagged, gathered, good, read_delimited
 from features.importers.seen import Seen
 from features.importers.values import milliseconds, typed
@@ -37,20 +37,15 @@ BATCH_ROWS = 10_000
 
 
 @dataclass(frozen=True)
-class Fma:
+class Fma(PublishedSet):
     """Format `fma`: tracks, their genres and tags, Echonest's audio features."""
 
-    files: tuple[Path, ...]
-    source: str
     namespace: ClassVar[str] = "fma"
-    version: ClassVar[int] = 1
-    options: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod
     def open(cls, request: Request) -> Self:
-        files = expected_files(request.path, "tracks.csv", "genres.csv", form="fma")
-        sound = found_file(request.path, "echonest.csv")
-        return cls((*files, sound) if sound else files, request.source or "fma")
+        files = expected_files(request.path, "tracks.csv", "genres.csv", optional=["echonest.csv"], form="fma")
+        return cls(files, request.source or "fma")
 
     def batches(self) -> Iterator[Batch]:
         genres = gathered(read_delimited(self.files[1], GENRES), GENRES)

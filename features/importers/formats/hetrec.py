@@ -5,14 +5,13 @@ There are no tracks in it: the subject is the artist, as `artist:<normalised nam
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import polars as pl
 
-from features.importers.base import Batch, Request, artist_id, expected_files
+from features.importers.base import Batch, PublishedSet, Request, artist_id, expected_files
 from features.importers.reading import flagged, gathered, good, read_plain
 
 ARTISTS = ["id", "name", "url", "pictureURL"]
@@ -22,14 +21,10 @@ TAGGED = ["userID", "artistID", "tagID", "day", "month", "year"]
 
 
 @dataclass(frozen=True)
-class HetRec:
+class HetRec(PublishedSet):
     """Format `hetrec`: interactions (listener, artist, plays), and tags weighted by how many listeners gave them."""
 
-    files: tuple[Path, ...]
-    source: str
     namespace: ClassVar[str] = "hetrec"
-    version: ClassVar[int] = 1
-    options: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod
     def open(cls, request: Request) -> Self:

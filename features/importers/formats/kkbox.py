@@ -6,14 +6,14 @@ nothing here needs to know who listens. Nor is `test.csv`, which has no outcomes
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import polars as pl
 
-from features.importers.base import Batch, Request, expected_files, quarantined, track_tags
+from features.importers.base import Batch, PublishedSet, Request, expected_files, quarantined, track_tags
 from features.importers.formats.logs import context
 from features.importers.reading import flagged, gathered, good, read_delimited, read_plain
 from recsys.errors import InputError
@@ -24,18 +24,14 @@ LISTENS = ["msno", "song_id", "source_system_tab", "source_screen_name", "source
 
 
 @dataclass(frozen=True)
-class KkBox:
+class KkBox(PublishedSet):
     """Format `kkbox`: events without times, in the order of the file; tracks with ISRC; genres and languages as tags.
 
     Every row is a play, the first that was seen of this listener and song. Its outcome, whether they came back within a
     month, is `again` in `context`: true of the future, and so never to be used as a feature of that play.
     """
 
-    files: tuple[Path, ...]
-    source: str
     namespace: ClassVar[str] = "kkbox"
-    version: ClassVar[int] = 1
-    options: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod
     def open(cls, request: Request) -> Self:

@@ -7,15 +7,14 @@ listens.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import polars as pl
 
-from features.importers.base import Batch, Request, expected_files
+from features.importers.base import Batch, PublishedSet, Request, expected_files
 from features.importers.formats.logs import MusicBrainzIds, named_tracks
 from features.importers.reading import flagged, good, read_plain
 from features.importers.seen import Seen
@@ -27,18 +26,14 @@ PUBLISHED = datetime(2010, 5, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class LastFm1K:
+class LastFm1K(PublishedSet):
     """Format `lastfm-1k`: events by the second. A track is its normalised artist and title.
 
     MusicBrainz ids cannot tell tracks apart, since many lines have none; they become aliases. All positions are 0: the
     time is the order, and a listen that is listed twice is one event.
     """
 
-    files: tuple[Path, ...]
-    source: str
     namespace: ClassVar[str] = "lastfm-1k"
-    version: ClassVar[int] = 1
-    options: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod
     def open(cls, request: Request) -> Self:

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import re
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self, cast
 
 import polars as pl
 
-from features.importers.base import Batch, Request, names_of, real_files
+from features.importers.base import Batch, PublishedSet, Request, names_of, real_files
 from features.importers.formats.logs import MusicBrainzIds, named_tracks
 from features.importers.json_lines import json_fields
 from features.importers.reading import flagged, good, lines_of, opened, read_lines
@@ -48,7 +48,7 @@ _ISRC = r"^[A-Za-z]{2}-?[A-Za-z0-9]{3}-?\d{2}-?\d{5}$"
 
 
 @dataclass(frozen=True)
-class ListenBrainz:
+class ListenBrainz(PublishedSet):
     """Format `listenbrainz`: events by the second. A track is its normalised artist and title, as they were submitted.
 
     MusicBrainz recording ids become aliases: the mapped one where the line has it, else the one that the player sent.
@@ -56,11 +56,7 @@ class ListenBrainz:
     the order, and a listen that a full and an incremental dump both hold is one event.
     """
 
-    files: tuple[Path, ...]
-    source: str
     namespace: ClassVar[str] = "listenbrainz"
-    version: ClassVar[int] = 1
-    options: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod
     def open(cls, request: Request) -> Self:

@@ -13,14 +13,14 @@ subset has the same files, named `subset_...`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import polars as pl
 
-from features.importers.base import Batch, Request, artist_id, bare_name, found_file
+from features.importers.base import Batch, PublishedSet, Request, artist_id, bare_name, found_file
 from features.importers.reading import flagged, good, read_plain
 from features.importers.seen import Seen
 from features.importers.sqlite import read_sqlite
@@ -40,15 +40,10 @@ _TAGS = (
 
 
 @dataclass(frozen=True)
-class MillionSong:
-    """Format `million-song`: songs as tracks, track ids as aliases, tags."""
+class MillionSong(PublishedSet):
+    """Format `million-song`: songs as tracks, track ids as aliases, tags. Files: the list of songs first."""
 
-    files: tuple[Path, ...]
-    """The list of songs first."""
-    source: str
     namespace: ClassVar[str] = "msd"
-    version: ClassVar[int] = 1
-    options: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod
     def open(cls, request: Request) -> Self:

@@ -12,16 +12,16 @@ so that a second import of a fresh copy still adds nothing. That reads the 33 GB
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import polars as pl
 import pyarrow.parquet as pq
 
-from features.importers.base import Batch, Request
+from features.importers.base import Batch, PublishedSet, Request
 from recsys.errors import InputError
 
 _SLICE = re.compile(r"mpd\.slice\.(\d+)-\d+\.json")
@@ -29,19 +29,15 @@ _BATCH_ROWS = 500_000
 
 
 @dataclass(frozen=True)
-class Mpd:
+class Mpd(PublishedSet):
     """Format `mpd`: the slices. Source ids of tracks are Spotify's; a playlist is `mpd:<pid>`.
 
     Not kept: what counts the tracks can tell (num_tracks, num_albums, num_artists, num_edits, duration_ms of the
     playlist) and `collaborative`. Line numbers in the quarantine are those on which the playlist starts.
     """
 
-    files: tuple[Path, ...]
-    source: str
-    empty_allowed: bool = False
     namespace: ClassVar[str] = "spotify"
-    version: ClassVar[int] = 1
-    options: ClassVar[Mapping[str, Any]] = {}
+    empty_allowed: bool = False
 
     @classmethod
     def open(cls, request: Request) -> Self:

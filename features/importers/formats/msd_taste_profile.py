@@ -13,14 +13,14 @@ would be wrong. Their rows go to quarantine (about a twentieth).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import polars as pl
 
-from features.importers.base import Batch, Request, bare_name, found_file
+from features.importers.base import Batch, PublishedSet, Request, bare_name, found_file
 from features.importers.reading import flagged, read_lines, read_plain
 from recsys.errors import InputError
 
@@ -31,14 +31,10 @@ BATCH_ROWS = 250_000
 
 
 @dataclass(frozen=True)
-class MsdTasteProfile:
+class MsdTasteProfile(PublishedSet):
     """Format `msd-taste-profile`: interactions (listener, track, plays)."""
 
-    files: tuple[Path, ...]
-    source: str
     namespace: ClassVar[str] = "msd"
-    version: ClassVar[int] = 1
-    options: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod
     def open(cls, request: Request) -> Self:

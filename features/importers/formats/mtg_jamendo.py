@@ -9,14 +9,23 @@ name. Carriage returns that were left inside the tag column make two of many a t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import polars as pl
 
-from features.importers.base import Batch, Request, artist_id, found_file, quarantined, real_files, track_tags
+from features.importers.base import (
+    Batch,
+    PublishedSet,
+    Request,
+    artist_id,
+    found_file,
+    quarantined,
+    real_files,
+    track_tags,
+)
 from features.importers.reading import first_line, flagged, good, read_lines, shown
 from features.importers.values import milliseconds, typed
 from recsys.errors import InputError
@@ -37,15 +46,14 @@ TAG_FILES = (
 
 
 @dataclass(frozen=True)
-class MtgJamendo:
-    """Format `mtg-jamendo`: tracks with their length, and tags without their category (`genre---rock` is `rock`)."""
+class MtgJamendo(PublishedSet):
+    """Format `mtg-jamendo`: tracks with their length, and tags without their category (`genre---rock` is `rock`).
 
-    files: tuple[Path, ...]
-    """The tags, then the names."""
-    source: str
+    Files: the tags, then the names.
+    """
+
     namespace: ClassVar[str] = "jamendo"
     version: ClassVar[int] = 2
-    options: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod
     def open(cls, request: Request) -> Self:

@@ -7,14 +7,22 @@ are there: `id_metadata.csv` (Spotify id, year, length, audio features), `id_gen
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import polars as pl
 
-from features.importers.base import Batch, Request, audio_features, bare_name, expected_files, found_file, track_tags
+from features.importers.base import (
+    Batch,
+    PublishedSet,
+    Request,
+    audio_features,
+    bare_name,
+    expected_files,
+    track_tags,
+)
 from features.importers.reading import flagged, gathered, good, read_delimited, read_plain
 from features.importers.seen import Seen
 from features.importers.values import INSTANT, typed, whole
@@ -33,21 +41,16 @@ NO_LANGUAGE = "zxx"
 
 
 @dataclass(frozen=True)
-class Music4All:
+class Music4All(PublishedSet):
     """Format `music4all`: tracks, audio features, tags, languages of lyrics, events; Spotify ids as aliases."""
 
-    files: tuple[Path, ...]
-    source: str
     namespace: ClassVar[str] = "music4all"
-    version: ClassVar[int] = 1
-    options: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod
     def open(cls, request: Request) -> Self:
         needed, *others = LAYOUT
-        (tracks,) = expected_files(request.path, needed, form="music4all")
-        beside = [file for name in others if (file := found_file(tracks.parent, name))]
-        return cls((tracks, *beside), request.source or "music4all")
+        files = expected_files(request.path, needed, optional=others, form="music4all")
+        return cls(files, request.source or "music4all")
 
     def batches(self) -> Iterator[Batch]:
         metadata = [path for path in self.files if bare_name(path) == "id_metadata.csv"]

@@ -11,14 +11,14 @@ names and the songs that they belong to. Of several recordings of a song the mus
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import polars as pl
 
-from features.importers.base import Batch, Request, expected_files
+from features.importers.base import Batch, PublishedSet, Request, expected_files
 from features.importers.formats.million_song import TRACK_NAMESPACE
 from features.importers.reading import flagged, good, read_lines
 from features.importers.seen import Seen
@@ -29,14 +29,10 @@ BATCH_LINES = 2_000
 
 
 @dataclass(frozen=True)
-class MusiXmatch:
+class MusiXmatch(PublishedSet):
     """Format `musixmatch`: `lyrics`, one row a track and word, and two a track that sum them up."""
 
-    files: tuple[Path, ...]
-    source: str
     namespace: ClassVar[str] = TRACK_NAMESPACE
-    version: ClassVar[int] = 1
-    options: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod
     def open(cls, request: Request) -> Self:

@@ -6,15 +6,15 @@ the protocol (leave one out, by order) treats them so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Self
 
 import polars as pl
 from pydantic import TypeAdapter, ValidationError
 
-from features.importers.base import Batch, Request, bare_name, found_file
+from features.importers.base import Batch, PublishedSet, Request, bare_name, found_file
 from features.importers.reading import flagged, good, opened, read_lines
 from features.importers.seen import Seen
 from recsys.errors import InputError
@@ -24,13 +24,8 @@ _ATTRIBUTES = TypeAdapter(dict[str, list[int]])
 
 
 @dataclass(frozen=True)
-class S3Rec:
+class S3Rec(PublishedSet):
     """Format `s3rec`: events without times, in order, and item attributes as tags. Source: `s3rec-lastfm`."""
-
-    files: tuple[Path, ...]
-    source: str
-    version: ClassVar[int] = 1
-    options: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod
     def open(cls, request: Request) -> Self:

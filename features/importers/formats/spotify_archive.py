@@ -6,14 +6,13 @@ set, not a sequence, so `position` is null. Fifteen playlists are in two snapsho
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import polars as pl
 
-from features.importers.base import Batch, Request, expected_files
+from features.importers.base import Batch, PublishedSet, Request, expected_files
 from features.importers.reading import flagged, good, read_plain, without_entities
 from features.importers.seen import Seen
 
@@ -27,14 +26,10 @@ ALL = 1_000_000
 
 
 @dataclass(frozen=True)
-class SpotifyArchive:
+class SpotifyArchive(PublishedSet):
     """Format `spotify-archive`: playlists with names, and all tracks that were ever in them."""
 
-    files: tuple[Path, ...]
-    source: str
     namespace: ClassVar[str] = "spotify"
-    version: ClassVar[int] = 1
-    options: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod
     def open(cls, request: Request) -> Self:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import polars as pl
 
-from features.importers.base import Batch, Request, audio_features, expected_files, track_tags
+from features.importers.base import Batch, PublishedSet, Request, audio_features, expected_files, track_tags
 from features.importers.formats.spotify_songs import AUDIO
 from features.importers.reading import flagged, good, read_delimited
 from features.importers.seen import Seen
@@ -21,14 +20,10 @@ DECADES = ("60", "70", "80", "90", "00", "10")
 
 
 @dataclass(frozen=True)
-class SpotifyHitPredictor:
+class SpotifyHitPredictor(PublishedSet):
     """Format `spotify-hit-predictor`: tracks, audio features, and the tags `1960s` and `hit`."""
 
-    files: tuple[Path, ...]
-    source: str
     namespace: ClassVar[str] = "spotify"
-    version: ClassVar[int] = 1
-    options: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod
     def open(cls, request: Request) -> Self:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import polars as pl
 
-from features.importers.base import Batch, Request, audio_features, expected_files, track_tags
+from features.importers.base import Batch, PublishedSet, Request, audio_features, expected_files, track_tags
 from features.importers.reading import flagged, good, read_delimited
 from features.importers.seen import Seen
 from features.importers.values import whole
@@ -26,14 +25,10 @@ COLUMNS = [
 
 
 @dataclass(frozen=True)
-class SpotifySongs:
+class SpotifySongs(PublishedSet):
     """Format `spotify-songs`: tracks, audio features, playlists as sets, and their genres as tags of the tracks."""
 
-    files: tuple[Path, ...]
-    source: str
     namespace: ClassVar[str] = "spotify"
-    version: ClassVar[int] = 1
-    options: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod
     def open(cls, request: Request) -> Self:

@@ -7,14 +7,13 @@ it and in programmes that begin an hour early in summer; after that it is Sydney
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import polars as pl
 
-from features.importers.base import Batch, Request, expected_files, name_id
+from features.importers.base import Batch, PublishedSet, Request, expected_files, name_id
 from features.importers.reading import flagged, good, read_delimited
 
 COLUMNS = ["timestamp", "date", "time", "trackname", "artist", "album", "duration", "seconds", "program", "day"]
@@ -23,14 +22,10 @@ ZONE = "Australia/Sydney"
 
 
 @dataclass(frozen=True)
-class TripleJ:
+class TripleJ(PublishedSet):
     """Format `triplej`: events with their second; the listener is the station, the session is a programme of a day."""
 
-    files: tuple[Path, ...]
-    source: str
     namespace: ClassVar[str] = "triplej"
-    version: ClassVar[int] = 1
-    options: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod
     def open(cls, request: Request) -> Self:

@@ -5,14 +5,13 @@ A tab-separated file with quotes: DJ, AirDate (day), Artist, Title, src, pos (pl
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import polars as pl
 
-from features.importers.base import Batch, Request, expected_files, name_id
+from features.importers.base import Batch, PublishedSet, Request, expected_files, name_id
 from features.importers.reading import flagged, gathered, good, read_delimited
 
 COLUMNS = ["DJ", "AirDate", "Artist", "Title", "src", "pos"]
@@ -21,14 +20,10 @@ UNKNOWN = r"(?i)^(?:unknown(?: artist| title)?|various(?: artists)?|[?.*_\s-]+)$
 
 
 @dataclass(frozen=True)
-class Wfmu:
+class Wfmu(PublishedSet):
     """Format `wfmu`: events with the air day as their time; the listener is the DJ, the session is the show."""
 
-    files: tuple[Path, ...]
-    source: str
     namespace: ClassVar[str] = "wfmu"
-    version: ClassVar[int] = 1
-    options: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod
     def open(cls, request: Request) -> Self:

@@ -7,14 +7,14 @@ their counts, then a playlist a line. Two parts are read: `yes_big` (playlists, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import polars as pl
 
-from features.importers.base import Batch, Request, expected_files
+from features.importers.base import Batch, PublishedSet, Request, expected_files
 from features.importers.reading import first_line, flagged, gathered, read_lines, read_plain, without_entities
 from recsys.errors import InputError
 
@@ -24,14 +24,10 @@ UNTITLED = "(untitled)"
 
 
 @dataclass(frozen=True)
-class Yes:
+class Yes(PublishedSet):
     """Format `yes`: playlists in order, their songs, and tags. Source ids are those of the station service."""
 
-    files: tuple[Path, ...]
-    source: str
     namespace: ClassVar[str] = "yes"
-    version: ClassVar[int] = 1
-    options: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod
     def open(cls, request: Request) -> Self:
@@ -62,14 +58,10 @@ class Yes:
 
 
 @dataclass(frozen=True)
-class YesComplete:
+class YesComplete(PublishedSet):
     """Format `yes-complete`: the titles and tags of all songs, for content. Source ids are the numbers of the songs."""
 
-    files: tuple[Path, ...]
-    source: str
     namespace: ClassVar[str] = "yes-complete"
-    version: ClassVar[int] = 1
-    options: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod
     def open(cls, request: Request) -> Self:
