@@ -16,15 +16,12 @@ import polars as pl
 from recsys.errors import InputError
 from recsys.simulation import catalogue_tables as catalogue
 from recsys.simulation.candidates import Candidates
-from recsys.simulation.contexts import Context
 from recsys.simulation.event_table import EventTable
-from recsys.simulation.feedback import Reactions, Reward
-from recsys.simulation.listeners import Integers, Listeners
+from recsys.simulation.listeners import Listeners
 from recsys.simulation.listening import Listening
-from recsys.simulation.loop import ClosedLoop, Value
+from recsys.simulation.loop import ClosedLoop
 from recsys.simulation.music import Music
 from recsys.simulation.playlists import playlists
-from recsys.simulation.policies import Policy
 from recsys.simulation.preferences import preference
 from recsys.simulation.sessions import Sessions, blocks, plays_of
 from recsys.simulation.settings import WorldSettings
@@ -36,13 +33,10 @@ _MUSIC, _LISTENERS, _LISTENING = range(3)
 
 
 @dataclass(frozen=True)
-class World:
-    """Everything that there is; `tables` is what a service would know of it."""
+class World(ClosedLoop):
+    """Everything that there is. `tables` is what a service would know of it; the rest is the closed loop's."""
 
     settings: WorldSettings
-    music: Music
-    listeners: Listeners
-    loop: ClosedLoop
 
     @classmethod
     def draw(cls, settings: WorldSettings) -> Self:
@@ -55,7 +49,7 @@ class World:
         except MemoryError as error:
             size = f"{settings.sizes.tracks:,} tracks and {settings.sizes.listeners:,} listeners"
             raise InputError(f"simulation: {size} do not fit into memory ({error}); ask for fewer") from error
-        return cls(settings, music, listeners, ClosedLoop(music, listeners, form))
+        return cls(music, listeners, form, settings)
 
     def tables(self) -> Iterator[tuple[str, pl.DataFrame]]:
         """(table, rows) in blocks, in the columns of recsys.schema and ids of the world, tracks first; name_key and
@@ -70,29 +64,12 @@ class World:
         ):
             yield from ((table, rows) for rows in parts)
         yield from playlists(seed, music, self.settings)
-        listening = Listening(music, self.listeners, self.loop.preference, Candidates.of(music, self.settings.days))
+        listening = Listening(music, self.listeners, self.preference, Candidates.of(music, self.settings.days))
         events = EventTable(len(self.listeners), len(music), self.settings.first_day)
         for number, (first, end) in enumerate(blocks(plays, BLOCK_EVENTS)):
             rng = _stream(self.settings, _LISTENING, number)
             sessions = Sessions.draw(rng, self.listeners, first, plays[first:end])
             yield "events", events.rows(listening.plays(rng, sessions))
-
-    def react(self, listener: Integers, context: Context, slate: Integers, rng: np.random.Generator) -> Reactions:
-        """What (n,) listeners do with slates (n, k) of tracks in n contexts; see `ClosedLoop.react`."""
-        return self.loop.react(listener, context, slate, rng)
-
-    def value(
-        self,
-        policy: Policy,
-        listener: Integers,
-        context: Context,
-        rng: np.random.Generator,
-        *,
-        reward: Reward | None = None,
-        draws: int = 64,
-    ) -> Value:
-        """What the slates of a policy are truly worth to (n,) listeners in n contexts; see `ClosedLoop.value`."""
-        return self.loop.value(policy, listener, context, rng, reward=reward, draws=draws)
 
 
 def _stream(settings: WorldSettings, *key: int) -> np.random.Generator:

@@ -166,6 +166,10 @@ def build_loss(settings: TrainSettings, train_counts: Int64, seed: int) -> Loss:
         name = "full_softmax" if n_items <= FULL_SOFTMAX_ITEMS else "sampled_softmax"
     if name == "full_softmax":
         return FullSoftmax(n_items)
+    if n_items < 2:
+        raise InputError(
+            f"train.loss: {name} needs two tracks or more to draw negatives from; the data set has {n_items}"
+        )
     power = settings.negatives_power
     sampler = Popularity(train_counts, power=power, seed=seed) if power else Uniform(n_items, seed)
     return SAMPLED[name](settings, sampler)

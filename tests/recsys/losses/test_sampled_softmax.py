@@ -11,7 +11,6 @@ import torch
 
 from recsys.losses import SampledSoftmax
 from recsys.ragged import Float64, Int64
-from recsys.sampling import Uniform
 
 TARGET = 1
 
@@ -109,13 +108,3 @@ def test_a_draw_that_hits_the_target_is_masked_and_k_stays_k() -> None:
     ids = loss.candidates(target, 0)
     logits = loss.logits(torch.zeros(1, 3), torch.zeros(3, 3), target, ids)
     assert logits.tolist() == [[0.0, -torch.inf, pytest.approx(-np.log(2 * 0.25))]]
-
-
-def test_gradients_agree_with_finite_differences() -> None:
-    loss = SampledSoftmax(Uniform(9, seed=0), k=4)
-    targets = torch.tensor([0, 5, 5])
-    ids = loss.candidates(targets, 0)
-    generator = torch.Generator().manual_seed(0)
-    states = torch.randn(3, 4, dtype=torch.float64, generator=generator, requires_grad=True)
-    vectors = torch.randn(len(ids), 4, dtype=torch.float64, generator=generator, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda s, v: loss(s, v, targets, ids), (states, vectors))

@@ -16,7 +16,7 @@ from recsys.scoring.base import top_k
 from training.engine.batches import BatchPlan
 from training.engine.checkpoint import Checkpoints
 from training.engine.distributed import Group, process_group
-from training.engine.loop import DivergedError, Engine, Progress
+from training.engine.loop import DivergedError, Engine, Progress, build_loss
 from training.engine.validation import Network
 from training.settings import TrainSettings
 
@@ -120,6 +120,12 @@ def test_it_stops_when_validation_no_longer_gains(tmp_path: Path, group: Group) 
 
 def test_progress_of_a_run_without_epochs() -> None:
     assert not Progress().finished(epochs=1, patience=1)
+
+
+def test_one_track_gives_no_negatives() -> None:
+    settings = TrainSettings(loss="bce", device="cpu")
+    with pytest.raises(InputError, match=r"train\.loss: bce needs two tracks or more .* has 1"):
+        build_loss(settings, np.ones(1, dtype=np.int64), seed=1)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_before_it_is_learned_from(group: Group) -> None:
