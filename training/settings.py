@@ -7,29 +7,18 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from recsys.dataset import Task
+from recsys.models.config import NetworkConfig, NetworkShape
 from recsys.settings import Settings
 
 FULL_SOFTMAX_ITEMS = 20_000
 """Up to so many items `loss = auto` compares each target with the whole catalogue."""
 
 
-class TrainSettings(Settings, table="train"):
-    """How a next-track model is trained. Illegal combinations are refused when this is built."""
+class TrainSettings(NetworkShape, Settings, table="train"):
+    """What a model is made of and how it is trained. Illegal combinations are refused when this is built."""
 
-    model: Literal["sasrec"] = "sasrec"
-    """A row of recsys.models.MODELS."""
-    dim: int = Field(default=64, ge=4, le=1024)
-    """Size of item vectors and of the transformer."""
-    layers: int = Field(default=2, ge=1, le=24)
-    """Transformer blocks."""
-    heads: int = Field(default=2, ge=1)
-    """Attention heads; they divide dim."""
-    max_length: int = Field(default=50, ge=2, le=2048)
-    """Positions of a row. Longer sequences are cut; when serving, the last tracks of a history count."""
-    dropout: float = Field(default=0.2, ge=0, lt=1)
-    """Share of activations set to 0 in training."""
-    scale: float = Field(default=10.0, gt=0)
-    """First value of the learned factor on cosines (an inverse temperature)."""
+    model: Literal["sequential"] = "sequential"
+    """sequential: a causal transformer over the history, built of `block`."""
 
     loss: Literal["auto", "full_softmax", "sampled_softmax", "gbce", "bce", "bpr"] = "auto"
     """auto: full_softmax up to 20,000 items, else sampled_softmax. gbce is gSASRec's calibrated bce."""
@@ -82,6 +71,15 @@ class TrainSettings(Settings, table="train"):
     """Validation queries, a fixed sample; each ranks the full catalogue."""
 
     @property
+    def label(self) -> str:
+        """What a person calls the model: the name of bundles and of rows in tables."""
+        return self.block
+
+    def network(self, n_items: int) -> NetworkConfig:
+        """The network over a catalogue of so many items."""
+        return NetworkConfig(n_items=n_items, **self.model_dump(include=set(NetworkShape.model_fields)))
+
+    @property
     def negatives_power(self) -> float:
         """`popularity_power`, settled."""
         if self.popularity_power is not None:
@@ -118,8 +116,6 @@ class TrainSettings(Settings, table="train"):
 
     @model_validator(mode="after")
     def _legal(self) -> Self:
-        if self.dim % self.heads:
-            raise ValueError(f"heads: {self.heads} heads do not divide dim {self.dim}")
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("seeds: a seed stands twice")
         if self.calibration is not None and self.loss != "gbce":

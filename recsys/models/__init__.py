@@ -1,7 +1,4 @@
-"""The networks, one file each. To add one: write its file, add it to MODELS."""
+"""The networks: a history tower (encoder, blocks) and an item tower (items), joined over one table (network).
 
-from __future__ import annotations
-
-from recsys.models.sasrec import SASRec
-
-MODELS: dict[str, type[SASRec]] = {"sasrec": SASRec}
+Importing `recsys.models.config` alone loads no torch.
+"""

@@ -23,7 +23,7 @@ console = Console()
 
 
 def train(
-    model: Annotated[str | None, typer.Argument(help="The network.", show_default="sasrec")] = None,
+    model: Annotated[str | None, typer.Argument(help="The network.", show_default="sequential")] = None,
     dataset: Annotated[str | None, typer.Option(help="Data set; may be left out where there is only one.")] = None,
     preset: Annotated[str | None, typer.Option(help="tiny, small or large; see training/settings.py.")] = None,
     seeds: Annotated[str | None, typer.Option(help="One run a seed.", show_default="1,2,3")] = None,
@@ -83,7 +83,7 @@ def _train(workspace: Workspace, data: Dataset, settings: TrainSettings, seeds: 
         with Progress(*columns, console=console, disable=not group.leads) as bars:
             if group.leads:
                 console.print(
-                    f"{settings.model} on {data.manifest.name} ({len(split.train):,} sequences, "
+                    f"{settings.label} on {data.manifest.name} ({len(split.train):,} sequences, "
                     f"{len(data.items):,} tracks), {settings.mode}, {group.world} process(es) on {group.device.type}, "
                     f"{torch.get_num_threads()} thread(s) each",
                     highlight=False,

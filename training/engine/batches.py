@@ -12,7 +12,7 @@ from torchrec import KeyedJaggedTensor
 
 from recsys.errors import InputError
 from recsys.losses import Loss
-from recsys.models.sasrec import features
+from recsys.models.network import features
 from recsys.ragged import Int64, Ragged
 from recsys.sampling.base import generator
 

@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from recsys.models.sasrec import SASRec
+from recsys.models.network import Network
 from recsys.ragged import Float32
 from recsys.scoring.neural import Neural, NeuralConfig
 
 
 class _Encode(nn.Module):
-    def __init__(self, model: SASRec) -> None:
+    def __init__(self, model: Network) -> None:
         super().__init__()
         self.model = model
 
@@ -23,10 +23,10 @@ class _Encode(nn.Module):
         return self.model.encode(vectors, lengths)
 
 
-def export(model: SASRec, item_vectors: Float32) -> Neural:
+def export(model: Network, item_vectors: Float32) -> Neural:
     """The encoder as ONNX with dynamic batch and length; ``item_vectors`` (n_items, dim) are final."""
     max_length = model.encoder.max_length
-    vectors = torch.zeros(2, min(3, max_length), model.dim)
+    vectors = torch.zeros(2, min(3, max_length), model.config.dim)
     lengths = torch.tensor([1, vectors.shape[1]])
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")

@@ -12,26 +12,14 @@ from typing import Any
 import torch
 
 from recsys.errors import InputError
-from recsys.losses import BPR, BinaryCrossEntropy, FullSoftmax, Loss, SampledSoftmax
-from recsys.models import MODELS
-from recsys.models.sasrec import SASRec, features
+from recsys.models.network import Network, features
 from recsys.ragged import Int64
-from recsys.sampling import Popularity, Sampler, Uniform
 from training.engine.batches import BatchPlan
+from training.engine.build import build_loss, build_network
 from training.engine.checkpoint import Checkpoints
 from training.engine.distributed import Group
 from training.engine.parallel import MODES
-from training.settings import FULL_SOFTMAX_ITEMS, TrainSettings
-
-SAMPLED: dict[str, Callable[[TrainSettings, Sampler], Loss]] = {
-    "sampled_softmax": lambda settings, sampler: SampledSoftmax(sampler, settings.negatives),
-    "gbce": lambda settings, sampler: BinaryCrossEntropy(
-        sampler, settings.negatives, 0.75 if settings.calibration is None else settings.calibration
-    ),
-    "bce": lambda settings, sampler: BinaryCrossEntropy(sampler, settings.negatives),
-    "bpr": lambda settings, sampler: BPR(sampler, settings.negatives),
-}
-"""The losses over sampled negatives, by their names in the settings."""
+from training.settings import TrainSettings
 
 
 class DivergedError(InputError):
@@ -73,8 +61,8 @@ class Engine:
         # TorchRec asks torch whether it is being traced, and torch warns of the question.
         logging.getLogger("torch.fx._symbolic_trace").setLevel(logging.ERROR)
         torch.manual_seed(seed)
-        model = build_model(settings, len(train_counts), group.device)
-        self.parallel = MODES[settings.mode](model, settings, group)
+        network = build_network(settings, len(train_counts), group.device)
+        self.parallel = MODES[settings.mode](network, settings, group)
         self.loss = build_loss(settings, train_counts, seed)
 
     def train_epoch(self, epoch: int, on_batch: Callable[[float, float], None] = lambda progress, loss: None) -> float:
@@ -114,7 +102,7 @@ class Engine:
     def item_vectors(self) -> torch.Tensor:
         """(n_items, dim); every process must call it, since a sharded table is read together."""
         self.parallel.core.eval()
-        device, n = self.group.device, self.parallel.core.n_items
+        device, n = self.group.device, self.parallel.core.config.n_items
         one = torch.zeros(1, dtype=torch.int64, device=device)
         vectors: torch.Tensor = self.parallel.core(features(one, one + 1, torch.arange(n, device=device)))[1]
         return vectors
@@ -122,7 +110,7 @@ class Engine:
     def fit(
         self,
         checkpoints: Checkpoints,
-        validate: Callable[[SASRec, torch.Tensor], float],
+        validate: Callable[[Network, torch.Tensor], float],
         on_batch: Callable[[float, float], None] = lambda progress, loss: None,
     ) -> Iterator[Progress]:
         """Train from the last checkpoint, or from the start; yields after each epoch, when it is safe on disk."""
@@ -145,31 +133,3 @@ class Engine:
         """What one process needs to export the model, however it was spread."""
         dense = {k: v for k, v in self.parallel.core.state_dict().items() if not k.startswith("items.")}
         return {"dense": dense, "item_vectors": vectors}
-
-
-def build_model(settings: TrainSettings, n_items: int, device: torch.device) -> SASRec:
-    return MODELS[settings.model](
-        n_items,
-        dim=settings.dim,
-        layers=settings.layers,
-        heads=settings.heads,
-        max_length=settings.max_length,
-        dropout=settings.dropout,
-        scale=settings.scale,
-        device=device,
-    )
-
-
-def build_loss(settings: TrainSettings, train_counts: Int64, seed: int) -> Loss:
-    n_items, name = len(train_counts), settings.loss
-    if name == "auto":
-        name = "full_softmax" if n_items <= FULL_SOFTMAX_ITEMS else "sampled_softmax"
-    if name == "full_softmax":
-        return FullSoftmax(n_items)
-    if n_items < 2:
-        raise InputError(
-            f"train.loss: {name} needs two tracks or more to draw negatives from; the data set has {n_items}"
-        )
-    power = settings.negatives_power
-    sampler = Popularity(train_counts, power=power, seed=seed) if power else Uniform(n_items, seed)
-    return SAMPLED[name](settings, sampler)

@@ -17,7 +17,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from recsys.models.sasrec import SASRec
+from recsys.models.network import Network
 from training.engine.distributed import Group
 from training.settings import TrainSettings
 
@@ -34,7 +34,7 @@ class Parallel(Protocol):
 
     model: nn.Module
     """What a training step calls."""
-    core: SASRec
+    core: Network
     """The model without its wrapping. Under a sharded table every process must call it at once."""
 
     def set_rates(self, factor: float) -> None:
@@ -62,7 +62,7 @@ class Parallel(Protocol):
 class Replicated:
     """The whole model in every process, under DDP."""
 
-    def __init__(self, model: SASRec, settings: TrainSettings, group: Group) -> None:
+    def __init__(self, model: Network, settings: TrainSettings, group: Group) -> None:
         self.core = model
         self.model: nn.Module = DistributedDataParallel(model) if group.world > 1 else model
         self._optimizer = OPTIMIZERS[settings.optimizer](
@@ -98,7 +98,7 @@ class Replicated:
 class Sharded:
     """The item table cut over the processes by TorchRec, with an optimizer fused into its backward pass."""
 
-    def __init__(self, model: SASRec, settings: TrainSettings, group: Group) -> None:
+    def __init__(self, model: Network, settings: TrainSettings, group: Group) -> None:
         from fbgemm_gpu.split_embedding_configs import EmbOptimType
         from torchrec.distributed.embedding import EmbeddingCollectionSharder
         from torchrec.distributed.model_parallel import DistributedModelParallel
@@ -122,7 +122,7 @@ class Sharded:
                 constraints={"item": constraint},
             ).collective_plan(model, [sharder], dist.group.WORLD)
             self.model = DistributedModelParallel(model, device=group.device, plan=plan, sharders=[sharder])
-        self.core: SASRec = self.model.module
+        self.core: Network = self.model.module
         self._fused = self.model.fused_optimizer
         self._optimizer = OPTIMIZERS[settings.optimizer](
             [p for name, p in self.core.named_parameters() if not name.startswith("items.")],
@@ -157,7 +157,7 @@ class Sharded:
         self._optimizer.load_state_dict(state["optimizer"])
 
 
-MODES: dict[str, Callable[[SASRec, TrainSettings, Group], Parallel]] = {"replicated": Replicated, "sharded": Sharded}
+MODES: dict[str, Callable[[Network, TrainSettings, Group], Parallel]] = {"replicated": Replicated, "sharded": Sharded}
 
 
 def _set_rates(optimizer: Any, rates: list[float], factor: float) -> None:

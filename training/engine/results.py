@@ -29,7 +29,7 @@ class Result:
 def run_name(dataset: Dataset, settings: TrainSettings, seed: int) -> str:
     """`<dataset>-<model>-<digits>-s<seed>`: the digits change with the data and with every setting that matters."""
     parts = {"data": dataset.manifest.fingerprint, "train": settings.model_dump(exclude=NOT_PART_OF_A_MODEL)}
-    return f"{dataset.manifest.name}-{settings.model}-{fingerprint(parts)}-s{seed}"
+    return f"{dataset.manifest.name}-{settings.label}-{fingerprint(parts)}-s{seed}"
 
 
 def finished(workspace: Workspace, dataset: Dataset, settings: TrainSettings, seed: int) -> Result | None:

@@ -17,10 +17,11 @@ from recsys.scoring.neural import Neural
 from recsys.splits import Split
 from recsys.workspace import Workspace
 from training.engine.batches import BatchPlan
+from training.engine.build import build_network
 from training.engine.checkpoint import Checkpoints
 from training.engine.distributed import Group
 from training.engine.export import export
-from training.engine.loop import Engine, Progress, build_model
+from training.engine.loop import Engine, Progress
 from training.engine.results import Result, run_name
 from training.engine.validation import Validator
 from training.publish import git_commit, publish
@@ -71,7 +72,7 @@ def train(
             workspace,
             dataset,
             name=name,
-            model=settings.model,
+            model=settings.label,
             scorers={"main": _best(checkpoints, settings), "popularity": Popularity().fit(split.train)},
             config=params,
             metrics=metrics,
@@ -83,9 +84,9 @@ def train(
 def _best(checkpoints: Checkpoints, settings: TrainSettings) -> Neural:
     """The scorer of the best epoch."""
     best = checkpoints.best()
-    model = build_model(settings, len(best["item_vectors"]), torch.device("cpu"))
-    model.load_state_dict(best["dense"], strict=False)
-    return export(model, best["item_vectors"].numpy())
+    network = build_network(settings, len(best["item_vectors"]), torch.device("cpu"))
+    network.load_state_dict(best["dense"], strict=False)
+    return export(network, best["item_vectors"].numpy())
 
 
 @contextmanager

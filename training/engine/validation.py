@@ -10,17 +10,17 @@ import torch
 
 from recsys.dataset import Dataset, Queries
 from recsys.metrics.harness import PRIMARY, primary
-from recsys.models.sasrec import SASRec
+from recsys.models.network import Network
 from recsys.ragged import Float32, Ragged
 from recsys.scoring.base import Scorer
 from recsys.scoring.neural import from_column_0
 
 
 @dataclass(frozen=True)
-class Network:
+class InTraining:
     """Ranks with a network in training. item_vectors: float32 (n_items, dim) on the network's device."""
 
-    model: SASRec
+    model: Network
     item_vectors: torch.Tensor
 
     @property
@@ -50,6 +50,6 @@ class Validator:
             queries = queries.take(np.sort(np.random.default_rng(0).permutation(len(queries))[:sample]))
         self._queries = queries
 
-    def __call__(self, model: SASRec, item_vectors: torch.Tensor) -> float:
+    def __call__(self, model: Network, item_vectors: torch.Tensor) -> float:
         # Measuring only asks for scores; saving and evidence are the exported scorer's.
-        return self._measure(cast(Scorer, Network(model, item_vectors)), self._queries)
+        return self._measure(cast(Scorer, InTraining(model, item_vectors)), self._queries)

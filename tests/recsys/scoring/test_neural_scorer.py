@@ -9,32 +9,32 @@ import pytest
 import torch
 
 from recsys.errors import InputError
-from recsys.models import MODELS
-from recsys.models.sasrec import SASRec
+from recsys.models.config import NetworkConfig
+from recsys.models.network import Network
 from recsys.ragged import Ragged
 from recsys.scoring import registry
 from recsys.scoring.neural import Neural
 from training.engine.export import export
-from training.engine.validation import Network
+from training.engine.validation import InTraining
 
 ITEMS, MAX_LENGTH = 30, 6
 
 
 @pytest.fixture(scope="module")
-def network() -> Network:
+def network() -> InTraining:
     torch.manual_seed(0)
-    model: SASRec = MODELS["sasrec"](ITEMS, dim=16, layers=2, heads=2, max_length=MAX_LENGTH, dropout=0.5)
-    vectors = model.vectors(model.items.embeddings["item"].weight).detach()
-    return Network(model.eval(), vectors)
+    model = Network(NetworkConfig(n_items=ITEMS, dim=16, layers=2, heads=2, max_length=MAX_LENGTH, dropout=0.5))
+    vectors = model.item_tower(model.items.embeddings["item"].weight, torch.arange(ITEMS)).detach()
+    return InTraining(model.eval(), vectors)
 
 
 @pytest.fixture(scope="module")
-def scorer(network: Network) -> Neural:
+def scorer(network: InTraining) -> Neural:
     return export(network.model, network.item_vectors.numpy())
 
 
 @pytest.mark.parametrize("lengths", [[1], [2, 1], [6, 3, 0, 5], [0, 0], [], [40, 7]])
-def test_scores_are_those_of_torch(scorer: Neural, network: Network, lengths: list[int]) -> None:
+def test_scores_are_those_of_torch(scorer: Neural, network: InTraining, lengths: list[int]) -> None:
     rng = np.random.default_rng(len(lengths))
     histories = Ragged.of([rng.integers(-1, ITEMS, n) for n in lengths])
     scores = scorer.scores(histories)

@@ -14,10 +14,11 @@ from recsys.errors import InputError
 from recsys.ragged import Ragged
 from recsys.scoring.base import top_k
 from training.engine.batches import BatchPlan
+from training.engine.build import build_loss
 from training.engine.checkpoint import Checkpoints
 from training.engine.distributed import Group, process_group
-from training.engine.loop import DivergedError, Engine, Progress, build_loss
-from training.engine.validation import Network
+from training.engine.loop import DivergedError, Engine, Progress
+from training.engine.validation import InTraining
 from training.settings import TrainSettings
 
 ITEMS = 12
@@ -41,7 +42,7 @@ def make(group: Group, **given: Any) -> Engine:
 def hit_rate(model: Any, vectors: torch.Tensor) -> float:
     """HR@1 of the next item on the cycle, from histories of 3."""
     histories = Ragged.of([[(start + i) % ITEMS for i in range(3)] for start in range(ITEMS)])
-    best, _ = top_k(Network(model.eval(), vectors).scores(histories), 1)
+    best, _ = top_k(InTraining(model.eval(), vectors).scores(histories), 1)
     return float((best[:, 0] == (np.arange(ITEMS) + 3) % ITEMS).mean())
 
 

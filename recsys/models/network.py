@@ -1,8 +1,6 @@
-"""Next-track prediction by a causal transformer over the history.
+"""Next-track prediction with two towers over one item table: the history read by one, the items by the other.
 
-Kang and McAuley, "Self-Attentive Sequential Recommendation", ICDM 2018 (SASRec); with the pre-norm residuals and the
-softmax loss of Klenitskiy and Vasilev, "Turning Dross Into Gold Loss: is BERT4Rec really better than SASRec?", RecSys
-2023. Item vectors are tied: the history is read with the same table that the scores are taken from.
+Item vectors are tied: the history is read with the same vectors that the scores are taken from.
 """
 
 from __future__ import annotations
@@ -14,47 +12,38 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchrec import EmbeddingCollection, EmbeddingConfig, JaggedTensor, KeyedJaggedTensor
 
+from recsys.models.config import NetworkConfig
 from recsys.models.encoder import HistoryEncoder
+from recsys.models.items import IdTower
 
 HISTORY, CANDIDATES = "history", "candidates"
 
 
-class SASRec(nn.Module):
+class Network(nn.Module):
     """One embedding table, read twice a step: for the histories, and for the items that the loss compares.
 
-    Scores are ``scale * cos(state, item)`` with a learned scale: on a catalogue with a long tail, unbounded norms
-    mostly learn popularity.
+    Scores are ``scale * cos(state, item)`` with a learned scale.
     """
 
-    def __init__(
-        self,
-        n_items: int,
-        *,
-        dim: int,
-        layers: int,
-        heads: int,
-        max_length: int,
-        dropout: float,
-        scale: float = 10.0,
-        device: torch.device | None = None,
-    ) -> None:
+    def __init__(self, config: NetworkConfig, device: torch.device | None = None) -> None:
         super().__init__()
-        self.n_items, self.dim = n_items, dim
+        self.config = config
         self.items = EmbeddingCollection(
             tables=[
                 EmbeddingConfig(
                     name="item",
-                    embedding_dim=dim,
-                    num_embeddings=n_items,
+                    embedding_dim=config.dim,
+                    num_embeddings=config.n_items,
                     feature_names=[HISTORY, CANDIDATES],
-                    weight_init_min=-1 / math.sqrt(dim),
-                    weight_init_max=1 / math.sqrt(dim),
+                    weight_init_min=-1 / math.sqrt(config.dim),
+                    weight_init_max=1 / math.sqrt(config.dim),
                 )
             ],
             device=device,
         )
-        self.encoder = HistoryEncoder(dim, layers, heads, max_length, dropout).to(device)
-        self.log_scale = nn.Parameter(torch.tensor(math.log(scale), device=device))
+        self.item_tower = IdTower().to(device)
+        self.encoder = HistoryEncoder(config).to(device)
+        self.log_scale = nn.Parameter(torch.tensor(math.log(config.scale), device=device))
 
     def forward(self, features: KeyedJaggedTensor) -> tuple[Tensor, Tensor]:
         """Keys ``history`` (positions of all histories) and ``candidates`` (c ids, in any rows; see `features`).
@@ -63,12 +52,9 @@ class SASRec(nn.Module):
         """
         looked_up: dict[str, JaggedTensor] = self.items(features)
         history = looked_up[HISTORY]
-        states = self.encoder(self.vectors(history.values()), history.lengths().long())
-        return self.outputs(states), self.vectors(looked_up[CANDIDATES].values())
-
-    def vectors(self, rows: Tensor) -> Tensor:
-        """Rows of the table (n, dim) -> item vectors of length 1 (n, dim)."""
-        return functional.normalize(rows, dim=-1)
+        vectors = self.item_tower(history.values(), features[HISTORY].values())
+        states = self.encoder(vectors, history.lengths().long())
+        return self.outputs(states), self.item_tower(looked_up[CANDIDATES].values(), features[CANDIDATES].values())
 
     def outputs(self, states: Tensor) -> Tensor:
         """Encoder states (n, dim) -> vectors of length ``scale`` (n, dim), ready for a dot product."""
