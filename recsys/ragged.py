@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Self
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,8 @@ Bool = npt.NDArray[np.bool_]
 class Ragged:
     """Sequence i is ``values[offsets[i]:offsets[i + 1]]``.
 
-    values: int32 (total,); offsets: int64 (rows + 1,), from 0 to total, never falling.
+    values: int32 (total,); offsets: int64 (rows + 1,), from 0 to total, never falling; beside: what stands beside each
+    value, by name, (total,) each, and goes along with it (the time of a play, its context).
 
     >>> r = Ragged.of([[3, 1], [], [2]])
     >>> len(r), r[0].tolist(), r.lengths.tolist()
@@ -30,12 +31,16 @@ class Ragged:
 
     values: Int32
     offsets: Int64
+    beside: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.offsets.ndim != 1 or len(self.offsets) == 0 or self.offsets[0] != 0:
             raise ValueError("offsets must be one-dimensional and start at 0")
         if self.offsets[-1] != len(self.values) or bool((np.diff(self.offsets) < 0).any()):
             raise ValueError("offsets must never fall and end at len(values)")
+        for name, column in self.beside.items():
+            if len(column) != len(self.values):
+                raise ValueError(f"{name} has {len(column)} entries beside {len(self.values)} values")
 
     @classmethod
     def of(cls, rows: Sequence[Iterable[int]]) -> Self:
@@ -47,11 +52,13 @@ class Ragged:
         )
 
     @classmethod
-    def from_lengths(cls, values: npt.ArrayLike, lengths: npt.ArrayLike) -> Self:
+    def from_lengths(
+        cls, values: npt.ArrayLike, lengths: npt.ArrayLike, beside: Mapping[str, npt.NDArray[Any]] | None = None
+    ) -> Self:
         lengths64 = np.asarray(lengths, dtype=np.int64)
         offsets = np.zeros(len(lengths64) + 1, dtype=np.int64)
         np.cumsum(lengths64, out=offsets[1:])
-        return cls(np.asarray(values, dtype=np.int32), offsets)
+        return cls(np.asarray(values, dtype=np.int32), offsets, beside or {})
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -84,7 +91,7 @@ class Ragged:
         chosen = np.flatnonzero(chosen) if chosen.dtype == np.bool_ else chosen.astype(np.int64)
         lengths = self.lengths[chosen]
         within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        return type(self).from_lengths(self.values[np.repeat(self.offsets[:-1][chosen], lengths) + within], lengths)
+        return self.pick(np.repeat(self.offsets[:-1][chosen], lengths) + within, lengths)
 
     def where(self, keep: npt.ArrayLike) -> Self:
         """The values for which ``keep`` (total,) is true; every row stays, perhaps empty.
@@ -93,8 +100,17 @@ class Ragged:
         [1, 0, 1]
         """
         mask = np.asarray(keep, dtype=np.bool_)
-        lengths = np.bincount(self.rows[mask], minlength=len(self))
-        return type(self).from_lengths(self.values[mask], lengths)
+        return self.pick(mask, np.bincount(self.rows[mask], minlength=len(self)))
+
+    def pick(self, chosen: npt.NDArray[Any], lengths: npt.ArrayLike) -> Self:
+        """Rows of these lengths, of the values at the places ``chosen`` (or where it is true), in that order.
+
+        >>> r = Ragged.from_lengths([7, 8, 9], [3], {"hour": np.array([0, 5, 9])})
+        >>> r.pick(np.array([2, 0]), [1, 1]).beside["hour"].tolist()
+        [9, 0]
+        """
+        beside = {name: column[chosen] for name, column in self.beside.items()}
+        return type(self).from_lengths(self.values[chosen], lengths, beside)
 
     def last(self, n: int) -> Self:
         """The last n values of each row.

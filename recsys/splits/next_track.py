@@ -44,7 +44,7 @@ def next_track(
     lengths = np.minimum(place, max_history)
     # Row i of the histories is the run of values that ends just before asked[i].
     within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    histories = Ragged.from_lengths(items.values[np.repeat(asked - lengths, lengths) + within], lengths)
+    histories = items.pick(np.repeat(asked - lengths, lengths) + within, lengths)
     return Queries(
         histories,
         Ragged.from_lengths(items.values[asked], np.ones(len(asked), dtype=np.int64)),

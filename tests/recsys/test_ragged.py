@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -50,3 +52,17 @@ def test_where_keeps_rows(data: list[list[int]]) -> None:
 def test_refuses_bad_offsets(offsets: list[int]) -> None:
     with pytest.raises(ValueError, match="offsets"):
         Ragged(np.arange(3, dtype=np.int32), np.array(offsets, dtype=np.int64))
+
+
+@given(rows, st.data())
+def test_what_stands_beside_the_values_goes_along(data: list[list[int]], draw: st.DataObject) -> None:
+    bare = Ragged.of(data)
+    ragged = replace(bare, beside={"tenfold": bare.values * 10})
+    chosen = draw.draw(st.lists(st.integers(0, len(data) - 1), max_size=6)) if data else []
+    for made in (ragged.take(chosen), ragged.where(bare.values % 2 == 0), ragged.last(2), ragged.first(1)):
+        assert (made.beside["tenfold"] == made.values * 10).all()
+
+
+def test_refuses_what_does_not_stand_beside_each_value() -> None:
+    with pytest.raises(ValueError, match="hour has 1 entries beside 2 values"):
+        Ragged.from_lengths([1, 2], [2], {"hour": np.zeros(1)})

@@ -100,7 +100,7 @@ class BatchPlan:
 
 def _shuffled(ragged: Ragged, rows: np.ndarray, rng: np.random.Generator) -> Ragged:
     keys = np.where(rows[ragged.rows], rng.random(len(ragged.values)), ragged.positions)
-    return Ragged(ragged.values[np.lexsort((keys, ragged.rows))], ragged.offsets)
+    return ragged.pick(np.lexsort((keys, ragged.rows)), ragged.lengths)
 
 
 def _chunks(ragged: Ragged, size: int, rng: np.random.Generator) -> Ragged:
@@ -113,4 +113,4 @@ def _chunks(ragged: Ragged, size: int, rng: np.random.Generator) -> Ragged:
     stop = np.minimum((piece + 1) * size - shift[row], steps[row]) + 1
     lengths = stop - start
     within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    return Ragged.from_lengths(ragged.values[np.repeat(ragged.offsets[row] + start, lengths) + within], lengths)
+    return ragged.pick(np.repeat(ragged.offsets[row] + start, lengths) + within, lengths)

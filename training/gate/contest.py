@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -99,7 +99,7 @@ def translated(histories: Ragged, own: Int32) -> Ragged:
     >>> translated(Ragged.of([[0, 1], [1]]), np.array([5, -1])).lengths.tolist()
     [1, 0]
     """
-    moved = Ragged(own[histories.values], histories.offsets)
+    moved = replace(histories, values=own[histories.values])
     return moved.where(moved.values >= 0)
 
 
