@@ -1,1 +1,1 @@
-"""How a network is trained: batches -> loop, spread over processes, with checkpoints -> export -> bundle."""
+"""How a network is trained: the loop, spread over processes, with checkpoints -> export -> bundle."""

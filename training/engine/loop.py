@@ -14,11 +14,11 @@ import torch
 from recsys.errors import InputError
 from recsys.models.network import Network, features
 from recsys.ragged import Int64
-from training.engine.batches import BatchPlan
 from training.engine.build import build_loss, build_network
 from training.engine.checkpoint import Checkpoints
 from training.engine.distributed import Group
 from training.engine.parallel import MODES
+from training.loader.plan import BatchPlan
 from training.settings import TrainSettings
 
 

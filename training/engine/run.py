@@ -16,7 +16,6 @@ from recsys.errors import InputError
 from recsys.scoring.neural import Neural
 from recsys.splits import Split
 from recsys.workspace import Workspace
-from training.engine.batches import BatchPlan
 from training.engine.build import build_network
 from training.engine.checkpoint import Checkpoints
 from training.engine.distributed import Group
@@ -24,11 +23,22 @@ from training.engine.export import export
 from training.engine.loop import Engine, Progress
 from training.engine.results import Result, run_name
 from training.engine.validation import Validator
+from training.loader.plan import BatchPlan
 from training.publish import git_commit, publish
 from training.registry import start_run
 from training.settings import TrainSettings
 
 Log = Callable[[dict[str, float], int | None], None]
+
+
+def prepare(
+    dataset: Dataset, split: Split, settings: TrainSettings, seed: int, group: Group
+) -> tuple[Engine, Validator]:
+    """An engine at its start, and what says how good its network is."""
+    shuffled = settings.shuffled(dataset.manifest.task)
+    plan = BatchPlan(split.train.items, settings.max_length, settings.batch_size, seed, shuffled)
+    engine = Engine(settings, plan, dataset.train_counts, seed, group)
+    return engine, Validator(dataset, split.valid, settings.valid_queries)
 
 
 def train(
@@ -47,13 +57,10 @@ def train(
     InputError where another process is at this very run.
     """
     name, logged = run_name(dataset, settings, seed), 0
-    shuffled = settings.shuffled(dataset.manifest.task)
-    plan = BatchPlan(split.train.items, settings.max_length, settings.batch_size, seed, shuffled)
-    validator = Validator(dataset, split.valid, settings.valid_queries)
     checkpoints = Checkpoints(workspace.runs / name, group)
     params = settings.model_dump(exclude={"seeds"}) | {"seed": seed}
     with _alone(workspace.runs / name, group), _record(workspace, dataset, name, params, group) as log:
-        engine = Engine(settings, plan, dataset.train_counts, seed, group)
+        engine, validator = prepare(dataset, split, settings, seed, group)
         for progress in engine.fit(checkpoints, validator, on_batch):
             on_epoch(progress)
             for epoch in range(logged, progress.epochs):

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from recsys.ragged import Ragged
-from training.engine.batches import BatchPlan
 from training.engine.distributed import process_group
 from training.engine.loop import Engine
+from training.loader.plan import BatchPlan
 from training.settings import TrainSettings
 
 ITEMS, EPOCHS = 60, 5

@@ -13,12 +13,12 @@ import torch
 from recsys.errors import InputError
 from recsys.ragged import Ragged
 from recsys.scoring.base import top_k
-from training.engine.batches import BatchPlan
 from training.engine.build import build_loss
 from training.engine.checkpoint import Checkpoints
 from training.engine.distributed import Group, process_group
 from training.engine.loop import DivergedError, Engine, Progress
 from training.engine.validation import InTraining
+from training.loader.plan import BatchPlan
 from training.settings import TrainSettings
 
 ITEMS = 12

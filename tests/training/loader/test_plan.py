@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from recsys.errors import InputError
 from recsys.ragged import Ragged
-from training.engine.batches import Batch, BatchPlan
+from training.loader.batch import Batch
+from training.loader.plan import BatchPlan
 
 rows = st.lists(st.lists(st.integers(0, 9), max_size=25), min_size=1, max_size=12).filter(
     lambda lists: any(len(row) >= 2 for row in lists)
