@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import AbstractContextManager, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -22,8 +22,11 @@ import polars as pl
 import pyarrow as pa
 import yaml
 from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
+from feast.data_source import DataSource
 from feast.types import FeastType, Float32, Int64, UnixTimestamp
 
+from features.spark import spark_session
+from features.store.faults import Wall, check_settings
 from features.store.settings import StoreSettings
 from recsys import schema
 from recsys.errors import InputError, MissingError
@@ -49,11 +52,17 @@ class Published:
 
 
 class Repository:
-    """The feature store of one data set, in ``folder`` (`feature_store.yaml` is there for Feast's own command too)."""
+    """The feature store of one data set, in ``folder`` (`feature_store.yaml` is there for Feast's own command too).
+
+    All methods raise InputError that names the setting, or the folder, where a store cannot be read or written.
+    """
 
     def __init__(self, folder: Path, settings: StoreSettings | None = None) -> None:
         chosen = settings or StoreSettings.load()
+        check_settings(chosen)
         self.folder = folder.absolute()
+        self._wall = Wall(self.folder, chosen)
+        self._on_spark = chosen.offline_store["type"] == "spark"
         self.config = RepoConfig(
             project=chosen.project,
             provider="local",
@@ -67,7 +76,8 @@ class Repository:
     def publish(self, dataset: Path) -> Published:
         """Copy the statistics of the data set in ``dataset``, register their views, fill the online store.
 
-        A second time is harmless: the same values are written again. Raises MissingError where a table is not there.
+        A second time is harmless: the same values are written again. Raises MissingError where a table is not there,
+        InputError where it cannot be read or holds no plays.
         """
         counts, days = {}, []
         for view in KEYS:
@@ -78,11 +88,13 @@ class Repository:
         newest = max((day for day in days if day is not None), default=None)
         if newest is None:
             raise InputError(f"{dataset}: no dated plays, so there are no statistics to publish")
-        self._write_config()
-        self.store.apply([part for view in KEYS for part in self._definition(view)])
-        with _duckdb(), redirect_stdout(StringIO()):  # Feast prints a line a view, in colour
+        with self._wall.around("registry"):
+            self.store.registry.commit()  # shows that it may be written, before anything else is
+        with self._engine(), self._wall.around("online_store"), redirect_stdout(StringIO()):  # Feast prints, in colour
+            self.store.apply([part for view in KEYS for part in self._definition(view)])
             # An end is exclusive to the second, and that day must be in.
             self.store.materialize(datetime(1970, 1, 1, tzinfo=UTC), newest + timedelta(seconds=1))
+        self._write_config()
         keys = {
             view: pl.scan_parquet(self._file(view), glob=False).select(pl.col(key).n_unique())
             for view, key in KEYS.items()
@@ -91,22 +103,38 @@ class Repository:
         return Published(counts, {view: frame.item() for view, frame in zip(keys, found, strict=True)}, newest)
 
     def online(self, view: str, ids: Sequence[str]) -> pl.DataFrame:
-        """The newest values of ``ids``, in their order; nulls for an id that the store does not know."""
+        """The newest values of ``ids``, in their order; nulls for an id that the store does not know.
+
+        Raises MissingError where nothing was published.
+        """
         rows = [{KEYS[view]: id_} for id_ in ids]
-        found = self.store.get_online_features(features=self._names(view), entity_rows=rows).to_arrow()
+        self._open_registry()
+        with self._wall.around("online_store"):
+            found = self.store.get_online_features(features=self._names(view), entity_rows=rows).to_arrow()
         return _frame(found, view)
 
     def historical(self, view: str, ids: Sequence[str], moments: Sequence[datetime]) -> pl.DataFrame:
-        """The values that ``ids[i]`` had at ``moments[i]`` (UTC), in their order; nulls where nothing was known yet."""
+        """The values that ``ids[i]`` had at ``moments[i]`` (UTC), in their order; nulls where nothing was known yet.
+
+        Raises MissingError where nothing was published.
+        """
         asked = pl.DataFrame({KEYS[view]: ids, "event_timestamp": moments}).with_row_index("row")
         asked = asked.with_columns(
             pl.col("event_timestamp").cast(pl.Datetime("us", "UTC")), pl.col("row").cast(pl.Int64)
         )
-        with _duckdb():
+        self._open_registry()
+        with self._engine(), self._wall.around("offline_store"):
             job = self.store.get_historical_features(entity_df=asked.to_pandas(), features=self._names(view))
             found = pl.from_arrow(job.to_arrow())
         assert isinstance(found, pl.DataFrame)
         return _frame(found.sort("row").to_arrow(), view)
+
+    def _open_registry(self) -> None:
+        with self._wall.around("registry"):
+            self.store.registry  # noqa: B018 - Feast opens it where it is first named
+
+    def _engine(self) -> AbstractContextManager[object]:
+        return spark_session() if self._on_spark else _duckdb()
 
     def _file(self, view: str) -> Path:
         return self.folder / f"{view}.parquet"
@@ -114,10 +142,10 @@ class Repository:
     def _names(self, view: str) -> list[str]:
         return [f"{view}:{name}" for name in _features(view)]
 
-    def _definition(self, view: str) -> tuple[Entity, FileSource, FeatureView]:
+    def _definition(self, view: str) -> tuple[Entity, DataSource, FeatureView]:
         key = KEYS[view]
         entity = Entity(name=key.removesuffix("_id"), join_keys=[key], value_type=ValueType.STRING)
-        source = FileSource(name=f"{view}_source", path=str(self._file(view)), timestamp_field=TIMESTAMP)
+        source = self._source(name=f"{view}_source", path=str(self._file(view)), timestamp_field=TIMESTAMP)
         fields = [Field(name=name, dtype=kind) for name, kind in _features(view).items()]
         description = schema.describe(schema.TRAINING_TABLES[view])
         return (
@@ -127,6 +155,13 @@ class Repository:
                 name=view, entities=[entity], ttl=timedelta(0), schema=fields, source=source, description=description
             ),
         )
+
+    def _source(self, **described: str) -> DataSource:
+        if not self._on_spark:
+            return FileSource(**described)
+        from feast.infra.offline_stores.contrib.spark_offline_store.spark_source import SparkSource
+
+        return SparkSource(**described, file_format="parquet")
 
     def _write_config(self) -> None:
         described: dict[str, Any] = self.config.model_dump(mode="json", by_alias=True, exclude_unset=True)
@@ -147,8 +182,16 @@ def _copy(source: Path, target: Path) -> tuple[int, datetime | None]:
     day = pl.col(TIMESTAMP)
     last_played = day.dt.offset_by(pl.format("-{}d", "days_since_last")).cast(pl.Datetime("us", "UTC"))
     table = pl.scan_parquet(source, glob=False).with_columns(last_played=last_played).drop("days_since_last")
-    table.with_columns(day.cast(pl.Datetime("us", "UTC"))).sink_parquet(half, compression="zstd")
-    half.replace(target)
+    try:
+        table.with_columns(day.cast(pl.Datetime("us", "UTC"))).sink_parquet(half, compression="zstd")
+        half.replace(target)
+    except pl.exceptions.PolarsError as error:
+        said = str(error).partition("\n")[0]
+        raise InputError(
+            f"{source}: no table of statistics ({said}); make the data set anew: segue features"
+        ) from error
+    finally:
+        half.unlink(missing_ok=True)
     played = pl.col("last_played").max() + pl.duration(days=1)
     rows, until = pl.scan_parquet(target, glob=False).select(pl.len(), played.alias("until")).collect().row(0)
     return rows, until
@@ -158,7 +201,8 @@ def _frame(table: pa.Table, view: str) -> pl.DataFrame:
     frame = pl.from_arrow(table)
     assert isinstance(frame, pl.DataFrame)
     moment = pl.col("last_played").cast(pl.Datetime("us", "UTC"))
-    return frame.select(KEYS[view], *_features(view)).with_columns(moment)
+    whole = [name for name, kind in _features(view).items() if kind == Int64]  # Spark's come by way of pandas
+    return frame.select(KEYS[view], *_features(view)).with_columns(moment, pl.col(whole).cast(pl.Int64))
 
 
 @contextmanager

@@ -2,46 +2,33 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
+from store_toys import FIRST, LAST, write_statistics
 from typer.testing import CliRunner
 
 from features.cli.store import store as command
 from features.store.repository import KEYS, Repository
 from features.store.settings import StoreSettings
-from recsys import schema
 from recsys.errors import InputError, MissingError
 
-FIRST = datetime(2025, 1, 1, tzinfo=UTC)
-LAST = FIRST + timedelta(days=39)
 SAMPLES = 1_000
+QUICK = """{
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+}"""
+"""As in the tests of the feature jobs."""
 
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Random change logs of 300 listeners and 300 tracks over 60 days, the last plays on day 39. What the other figures
-    are is all the same to the store."""
-    folder = tmp_path_factory.mktemp("features") / "toy"
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    for view, key in KEYS.items():
-        days, keys = rng.integers(0, 60, 4_000), rng.integers(0, 300, 4_000)
-        table = pl.DataFrame({"day": days, key: keys}).unique().sort("day", key)
-        table = table.with_columns(
-            day=pl.lit(FIRST.date()) + pl.duration(days="day"), **{key: pl.format("{}:{}", pl.lit(key[:4]), key)}
-        )
-        columns = [name for name in schema.TRAINING_TABLES[view].names if name not in table.columns]
-        figures = {name: rng.integers(0, 50, len(table)) for name in columns}
-        wide = table.with_columns(**{name: pl.Series(values) for name, values in figures.items()})
-        since = pl.col("day") - pl.lit(LAST.date())
-        wide = wide.with_columns(days_since_last=pl.max_horizontal(1, "days_since_last", since.dt.total_days()))
-        arrow = wide.select(schema.TRAINING_TABLES[view].names).to_arrow().cast(schema.TRAINING_TABLES[view])
-        pl.from_arrow(arrow).write_parquet(folder / f"{view}.parquet")
-    return folder
+    return write_statistics(tmp_path_factory.mktemp("features") / "toy")
 
 
 @pytest.fixture(scope="module")
@@ -121,10 +108,17 @@ def test_a_data_set_without_statistics_is_refused(dataset: Path, tmp_path: Path)
         Repository(tmp_path / "store", StoreSettings()).publish(tmp_path)
 
 
-def test_a_store_that_loses_rows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SEGUE_STORE_OFFLINE_STORE", '{"type": "file"}')
-    with pytest.raises(InputError, match=r"store\.offline_store: .*file drops entity rows.*duckdb"):
-        StoreSettings.load()
+def test_spark_answers_as_duckdb_does(
+    repository: Repository, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"master": "local[2]", "driver_memory": "1g", "shuffle_partitions": "2", "conf": QUICK}.items():
+        monkeypatch.setenv(f"SEGUE_SPARK_{name.upper()}", value)
+    on_spark = Repository(tmp_path / "toy", StoreSettings.load(offline_store={"type": "spark"}))
+    view = "listener_statistics"
+    ids, moments = sample(view, 4)
+    on_spark.publish(dataset)
+    assert_frame_equal(on_spark.historical(view, ids, moments), repository.historical(view, ids, moments))
+    assert_frame_equal(on_spark.online(view, ids), repository.online(view, ids))
 
 
 def test_the_commands(dataset: Path, workspace: Path) -> None:
