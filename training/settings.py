@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -137,11 +137,3 @@ def _has_cuda() -> bool:
     import torch
 
     return torch.cuda.is_available()
-
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "tiny": {"dim": 16, "layers": 1, "heads": 1, "epochs": 2, "seeds": [1]},
-    "small": {},
-    "large": {"dim": 128, "layers": 3, "heads": 4, "max_length": 200, "epochs": 40, "patience": 6},
-}
-"""`--preset`: they stand above segue.toml and below what the command line says."""

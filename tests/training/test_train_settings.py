@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from recsys.errors import InputError
-from training.settings import PRESETS, TrainSettings
+from training.presets import PRESETS
+from training.settings import TrainSettings
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ console = Console()
 def train(
     model: Annotated[str | None, typer.Argument(help="The network.", show_default="sequential")] = None,
     dataset: Annotated[str | None, typer.Option(help="Data set; may be left out where there is only one.")] = None,
-    preset: Annotated[str | None, typer.Option(help="tiny, small or large; see training/settings.py.")] = None,
+    preset: Annotated[str | None, typer.Option(help="Settings that go together; see below.")] = None,
     seeds: Annotated[str | None, typer.Option(help="One run a seed.", show_default="1,2,3")] = None,
     epochs: Annotated[int | None, typer.Option(help="At most so many passes over the training split.")] = None,
     mode: Annotated[
@@ -50,13 +50,10 @@ def train(
     """
     from recsys.dataset import Dataset
     from training.engine.results import finished
-    from training.settings import PRESETS, TrainSettings
+    from training.presets import stated
+    from training.settings import TrainSettings
 
-    if preset is not None and preset not in PRESETS:
-        raise InputError(f"--preset: {preset!r} is none of {', '.join(PRESETS)}")
-    given = {"model": model, "seeds": _numbers(seeds), "epochs": epochs, "mode": mode}
-    stated = {field: value for field, value in given.items() if value is not None}
-    settings = TrainSettings.load(**(PRESETS[preset or "small"] | stated))
+    settings = TrainSettings.load(**stated(model, preset, seeds=_numbers(seeds), epochs=epochs, mode=mode))
     workspace = Workspace()
     data = Dataset.open(workspace.dataset_folder(dataset))
     results = [finished(workspace, data, settings, seed) for seed in settings.seeds]
