@@ -6,6 +6,7 @@ A folder `features/<name>/` with `items.parquet`, `sequences.parquet`, `content.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -17,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 from recsys.errors import InputError, MissingError
 from recsys.files import read_json, read_model
+from recsys.plays import STORED, plays
 from recsys.ragged import Bool, Int32, Int64, Ragged
 
 FORMAT_VERSION = 1
@@ -191,6 +193,20 @@ class Dataset:
             pl.scan_parquet(self.folder / "sequences.parquet", glob=False).select(last).collect().to_series().to_numpy()
         )
         return replace(self, sequences=replace(self.sequences, starts=ends)).part(*splits)
+
+    def with_beside(self, columns: Iterable[str]) -> Self:
+        """The same, with what is told of each play beside the items of `sequences`; see recsys.plays.
+
+        It goes along into the parts and into the histories of queries. Raises InputError where it does not fit.
+        """
+        wanted = tuple(columns)
+        path = self.folder / "sequences.parquet"
+        stored = {STORED[name] for name in wanted} & set(pl.read_parquet_schema(path))
+        if not stored:
+            return self
+        beside = plays(pl.read_parquet(path, columns=["items", *sorted(stored)], glob=False), wanted).beside
+        items = replace(self.sequences.items, beside=beside)
+        return replace(self, sequences=replace(self.sequences, items=items))
 
     def contexts(self) -> Ragged | None:
         """In which context each item of `sequences` was played: indices into ``manifest.contexts``, -1 unknown.

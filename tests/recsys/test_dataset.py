@@ -136,6 +136,15 @@ def test_a_data_set_from_before_there_were_contexts_is_read(folder: Path) -> Non
     assert (data.contexts(), data.skips(), len(data.sequences)) == (None, None, 3)
 
 
+def test_what_is_told_of_plays_goes_along_into_the_parts(folder: Path) -> None:
+    data = rewrite(folder, context=[[0, -1], [1], [1, 0]])
+    assert not data.sequences.items.beside
+    told = data.with_beside(["context", "time"])
+    assert {name: column.tolist() for name, column in told.part("test").items.beside.items()} == {"context": [1, 0]}
+    assert told.known("train").items.beside["context"].tolist() == [0, -1, 1]
+    assert data.with_beside([]) is data
+
+
 @pytest.mark.parametrize(
     ("column", "values", "said"),
     [
