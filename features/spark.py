@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from recsys.errors import MissingError
+from recsys.errors import InputError, MissingError
 from recsys.settings import Settings
 
 if TYPE_CHECKING:
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 
 JAVA = 17
 """Spark 4 runs on Java 17 or later."""
+
+MASTER = r"""
+    local (\[ (\*|\d+) \s*(,\s*\d+\s*)? \])?
+    | local-cluster \[ \s*\d+\s*, \s*\d+\s*, \s*\d+\s* \]
+    | yarn
+    | (spark|k8s)://.+
+"""
+"""All forms of a master that Spark knows."""
 
 LOGGING = Path(__file__).with_name("log4j2.properties")
 
@@ -41,6 +49,16 @@ class SparkSettings(Settings, table="spark"):
     two to three times its cores."""
     conf: dict[str, str] = Field(default_factory=dict)
     """Any other Spark property, and those above by their long names; it has the last word."""
+
+    @field_validator("master")
+    @classmethod
+    def _is_a_master(cls, value: str) -> str:
+        if not re.fullmatch(MASTER, value, re.VERBOSE):
+            raise ValueError(
+                "take local[*], local[4], spark://host:7077, yarn, k8s://https://host:6443, or local-cluster[2,1,1024] "
+                "(executors, cores of each, MiB of each)"
+            )
+        return value
 
     def properties(self) -> dict[str, str]:
         """All that is given to Spark."""
@@ -68,11 +86,13 @@ def spark_session(settings: SparkSettings | None = None, app: str = "segue") -> 
     """A session for the block. One that runs already in this process is used, and left running.
 
     The heap is given when the JVM starts, so it cannot change for a session that runs already. Raises MissingError
-    where pyspark or Java 17 is not there.
+    where pyspark or Java 17 is not there, InputError where Spark does not start.
     """
     chosen = settings or SparkSettings.load()
     require_java()
     try:
+        from py4j.protocol import Py4JError
+        from pyspark.errors import PySparkException
         from pyspark.sql import SparkSession
     except ImportError as error:
         raise MissingError("pyspark is not installed; type: pip install 'segue[spark]'") from error
@@ -86,11 +106,23 @@ def spark_session(settings: SparkSettings | None = None, app: str = "segue") -> 
     builder = SparkSession.builder.master(chosen.master).appName(app)
     for name, value in chosen.properties().items():
         builder = builder.config(name, value)
-    spark = builder.getOrCreate()
+    try:
+        spark = builder.getOrCreate()
+    except (PySparkException, Py4JError) as error:
+        raise InputError(
+            f"spark.master (SEGUE_SPARK_MASTER) {chosen.master!r}: Spark does not start: {_java_said(error)}; the "
+            "master must be running, and its memory and cores must do for it"
+        ) from error
     try:
         yield spark
     finally:
         spark.stop()
+
+
+def _java_said(error: Exception) -> str:
+    """What Java says of a fault, in one line without its stack."""
+    lines = re.split(r"\n\s*(?:at |\n)", str(error))[0].splitlines()
+    return " ".join(line.strip() for line in lines[-2:] if not line.startswith("An error occurred")).removeprefix(": ")
 
 
 def require_java() -> int:
