@@ -36,7 +36,9 @@ class BinaryCrossEntropy(SharedNegatives):
         rate = self.k / (self.sampler.n_items - 1)
         return rate * (self.calibration * (1 - 1 / rate) + 1 / rate)
 
-    def __call__(self, states: Tensor, vectors: Tensor, targets: Tensor, ids: Tensor) -> Tensor:
+    def __call__(
+        self, states: Tensor, vectors: Tensor, targets: Tensor, ids: Tensor, lengths: Tensor | None = None
+    ) -> Tensor:
         positive, negative, hits = self.compared(states, vectors, targets, ids)
         refused = functional.softplus(negative).masked_fill(hits, 0.0).sum()
         return (self.beta * functional.softplus(-positive).sum() + refused) / (self.k + 1)

@@ -17,6 +17,8 @@ class BPR(SharedNegatives):
     Rendle et al., "BPR: Bayesian Personalized Ranking from Implicit Feedback", UAI 2009, equation 8, without its prior.
     """
 
-    def __call__(self, states: Tensor, vectors: Tensor, targets: Tensor, ids: Tensor) -> Tensor:
+    def __call__(
+        self, states: Tensor, vectors: Tensor, targets: Tensor, ids: Tensor, lengths: Tensor | None = None
+    ) -> Tensor:
         positive, negative, hits = self.compared(states, vectors, targets, ids)
         return functional.softplus(negative - positive).masked_fill(hits, 0.0).sum() / self.k

@@ -19,10 +19,12 @@ class FullSoftmax:
 
     n_items: int
 
-    def candidates(self, targets: Tensor, position: int) -> Tensor:
+    def candidates(self, targets: Tensor, position: int, lengths: Tensor | None = None) -> Tensor:
         return torch.arange(self.n_items, device=targets.device)
 
-    def __call__(self, states: Tensor, vectors: Tensor, targets: Tensor, ids: Tensor) -> Tensor:
+    def __call__(
+        self, states: Tensor, vectors: Tensor, targets: Tensor, ids: Tensor, lengths: Tensor | None = None
+    ) -> Tensor:
         loss: Tensor = _ChunkedCrossEntropy.apply(states, vectors, targets)  # type: ignore[no-untyped-call]  # torch's
         return loss
 

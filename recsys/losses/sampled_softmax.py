@@ -28,6 +28,8 @@ class SampledSoftmax(SharedNegatives):
         expected = torch.from_numpy(self.sampler.expected_counts(ids[len(targets) :].cpu().numpy(), self.k)).to(states)
         return torch.cat([positive, (negative - expected.log()).masked_fill(hits, -torch.inf)], dim=1)
 
-    def __call__(self, states: Tensor, vectors: Tensor, targets: Tensor, ids: Tensor) -> Tensor:
+    def __call__(
+        self, states: Tensor, vectors: Tensor, targets: Tensor, ids: Tensor, lengths: Tensor | None = None
+    ) -> Tensor:
         logits = self.logits(states, vectors, targets, ids)
         return (logits.logsumexp(1) - logits[:, 0]).sum()

@@ -17,7 +17,7 @@ class SharedNegatives:
     sampler: Sampler
     k: int
 
-    def candidates(self, targets: Tensor, position: int) -> Tensor:
+    def candidates(self, targets: Tensor, position: int, lengths: Tensor | None = None) -> Tensor:
         negatives = torch.from_numpy(self.sampler.draw(self.k, position)).to(targets.device)
         return torch.cat([targets, negatives])
 
