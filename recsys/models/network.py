@@ -14,9 +14,15 @@ from torchrec import EmbeddingCollection, EmbeddingConfig, JaggedTensor, KeyedJa
 
 from recsys.models.config import NetworkConfig
 from recsys.models.encoder import HistoryEncoder
-from recsys.models.items import IdTower
+from recsys.models.items import ContentTower, IdTower, ItemContent
+from recsys.models.pooling import PooledHistory
+from recsys.models.side import NOTHING, Side
 
 HISTORY, CANDIDATES = "history", "candidates"
+HISTORY_TOWERS: dict[str, type[HistoryEncoder] | type[PooledHistory]] = {
+    "sequential": HistoryEncoder,
+    "two-tower": PooledHistory,
+}
 
 
 class Network(nn.Module):
@@ -25,7 +31,10 @@ class Network(nn.Module):
     Scores are ``scale * cos(state, item)`` with a learned scale.
     """
 
-    def __init__(self, config: NetworkConfig, device: torch.device | None = None) -> None:
+    def __init__(
+        self, config: NetworkConfig, device: torch.device | None = None, content: ItemContent | None = None
+    ) -> None:
+        """content: of all items, where the config asks for it and more is wanted than export."""
         super().__init__()
         self.config = config
         self.items = EmbeddingCollection(
@@ -41,28 +50,30 @@ class Network(nn.Module):
             ],
             device=device,
         )
-        self.item_tower = IdTower().to(device)
-        self.encoder = HistoryEncoder(config).to(device)
+        self.item_tower = (ContentTower(config, content) if config.content else IdTower()).to(device)
+        self.encoder = HISTORY_TOWERS[config.model](config).to(device)
         self.log_scale = nn.Parameter(torch.tensor(math.log(config.scale), device=device))
 
-    def forward(self, features: KeyedJaggedTensor) -> tuple[Tensor, Tensor]:
+    def forward(self, features: KeyedJaggedTensor, side: Side = NOTHING) -> tuple[Tensor, Tensor]:
         """Keys ``history`` (positions of all histories) and ``candidates`` (c ids, in any rows; see `features`).
+
+        side: what is told of the positions, packed as they are.
 
         Returns the scaled states (positions, dim) and the candidates' vectors (c, dim): their product is the score.
         """
         looked_up: dict[str, JaggedTensor] = self.items(features)
         history = looked_up[HISTORY]
         vectors = self.item_tower(history.values(), features[HISTORY].values())
-        states = self.encoder(vectors, history.lengths().long())
+        states = self.encoder(vectors, history.lengths().long(), side)
         return self.outputs(states), self.item_tower(looked_up[CANDIDATES].values(), features[CANDIDATES].values())
 
     def outputs(self, states: Tensor) -> Tensor:
         """Encoder states (n, dim) -> vectors of length ``scale`` (n, dim), ready for a dot product."""
         return functional.normalize(states, dim=-1) * self.log_scale.exp()
 
-    def encode(self, vectors: Tensor, lengths: Tensor) -> Tensor:
+    def encode(self, vectors: Tensor, lengths: Tensor, side: Side = NOTHING) -> Tensor:
         """Item vectors (batch, length, dim) from column 0, lengths int64 (batch,) -> (batch, dim); what is exported."""
-        return self.outputs(self.encoder.encode(vectors, lengths))
+        return self.outputs(self.encoder.encode(vectors, lengths, side))
 
 
 def features(history: Tensor, lengths: Tensor, candidates: Tensor) -> KeyedJaggedTensor:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from recsys.models.blocks.base import Block
+from recsys.models.blocks.bsarec import BSARecBlock
+from recsys.models.blocks.hstu import HSTUBlock
+from recsys.models.blocks.ligr import LiGRBlock
 from recsys.models.blocks.sasrec import SASRecBlock
-from recsys.models.config import NetworkConfig
 
-BLOCKS: dict[str, Callable[[NetworkConfig], Block]] = {"sasrec": SASRecBlock}
+BLOCKS: dict[str, type[Block]] = {
+    "sasrec": SASRecBlock,
+    "ligr": LiGRBlock,
+    "hstu": HSTUBlock,
+    "bsarec": BSARecBlock,
+}
 
 __all__ = ["BLOCKS", "Block"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +46,23 @@ class Layout:
 class Block(nn.Module):
     """A step of the history tower: a position is made of itself and of those before it in its history."""
 
-    def forward(self, x: Tensor, layout: Layout | None = None) -> Tensor:
-        """(positions, dim) with a layout (training), else (batch, length, dim) (export): the same shape."""
+    reads_gaps: ClassVar[bool] = False
+    """Whether ``gaps`` changes anything; where not, none are made."""
+
+    def forward(self, x: Tensor, layout: Layout | None = None, gaps: Tensor | None = None) -> Tensor:
+        """(positions, dim) with a layout (training), else (batch, length, dim) (export): the same shape.
+
+        gaps: int64 (batch, length, length), the bucket (recsys.models.side.gap_bucket) of the time from play j to play
+        i; None where times are not told.
+        """
         raise NotImplementedError
+
+
+def lags(length: int, device: torch.device) -> Tensor:
+    """int64 (length, length): i - j, negative where j is later.
+
+    >>> lags(2, torch.device("cpu")).tolist()
+    [[0, -1], [1, 0]]
+    """
+    places = torch.arange(length, device=device)
+    return places.unsqueeze(1) - places
