@@ -66,7 +66,8 @@ class ContentLayout(BaseModel):
             values = _many_hot(tracks[name], size) if name == "tags" else _dense(tracks[name], size)
             if name != "audio":
                 values /= np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)
-            columns += [values, values.any(axis=1)[:, None].astype(np.float32)]
+            known = (np.abs(values).max(axis=1, keepdims=True) > 0).astype(np.float32)
+            columns += [values, known]
         return np.concatenate(columns, axis=1) if columns else np.zeros((len(tracks), 0), dtype=np.float32)
 
     def check(self, vectors: Float32) -> None:

@@ -74,4 +74,5 @@ class PooledHistory(nn.Module):
     def _state(self, pooled: Tensor) -> Tensor:
         """(n, heads * dim) -> (n, dim): the plain mean of the means, and what the MLP adds."""
         mean = pooled.view(len(pooled), self.importance.out_features, -1).mean(1)
-        return mean + self.mlp(pooled)
+        state: Tensor = mean + self.mlp(pooled)
+        return state
