@@ -89,9 +89,20 @@ class Ragged:
         """
         chosen = np.asarray(rows)
         chosen = np.flatnonzero(chosen) if chosen.dtype == np.bool_ else chosen.astype(np.int64)
-        lengths = self.lengths[chosen]
+        return self.slices(chosen, 0, self.offsets[chosen + 1] - self.offsets[chosen])
+
+    def slices(self, rows: Int64, starts: Int64 | int, stops: Int64) -> Self:
+        """The values from place ``starts`` up to ``stops`` of the rows asked for, each (len(rows),), in that order.
+
+        Costs what is asked for, however much there is.
+
+        >>> r = Ragged.of([[3, 1, 4], [1, 5]])
+        >>> r.slices(np.array([1, 0, 0]), np.array([0, 1, 0]), np.array([2, 3, 0])).values.tolist()
+        [1, 5, 1, 4]
+        """
+        lengths = stops - starts
         within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        return self.pick(np.repeat(self.offsets[:-1][chosen], lengths) + within, lengths)
+        return self.pick(np.repeat(self.offsets[rows] + starts, lengths) + within, lengths)
 
     def where(self, keep: npt.ArrayLike) -> Self:
         """The values for which ``keep`` (total,) is true; every row stays, perhaps empty.
