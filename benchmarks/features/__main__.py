@@ -10,8 +10,10 @@ tracks. Prints its tables; progress goes to stderr. `project.py` makes the table
 from __future__ import annotations
 
 import argparse
+import math
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from project import grids
@@ -38,18 +40,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python benchmarks/features", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--events", default="1,3,10", metavar="MILLIONS", help="sizes, in millions of events")
-    parser.add_argument("--listener-events", type=float, default=10, metavar="N", help="events a listener, on average")
+    parser.add_argument(
+        "--events", type=_sizes, default="1,3,10", metavar="MILLIONS", help="two sizes or more, in millions of events"
+    )
+    parser.add_argument(
+        "--listener-events", type=_positive, default=10, metavar="N", help="events a listener, on average"
+    )
     parser.add_argument("--quick", action="store_true", help=f"{QUICK} million events: shows that it runs, no more")
     parser.add_argument("--no-executors", action="store_true", help="leave out the comparison on two executors")
     parser.add_argument("--catalogue", action="store_true", help="also make 100,000 playlists and 1 million tracks")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the results as JSON")
-    parser.add_argument("--scratch", type=Path, metavar="FOLDER", help="for all that is made (some 1 GB a million)")
+    parser.add_argument("--scratch", type=_folder, metavar="FOLDER", help="for all that is made (some 1 GB a million)")
     chosen = parser.parse_args()
-    millions = QUICK if chosen.quick else [float(size) for size in chosen.events.split(",")]
-    sizes = sorted(round(size * MILLION) for size in millions)
-    if len(sizes) < 2:
-        parser.error("--events: two sizes or more, or there is no slope")
+    sizes = [round(size * MILLION) for size in (QUICK if chosen.quick else chosen.events)]
     worlds = [World.of(events, chosen.listener_events) for events in (START_EVENTS, *sizes)]
     for results in run(worlds, chosen.scratch, executors=not chosen.no_executors, catalogue=chosen.catalogue):
         if chosen.out:
@@ -58,6 +61,26 @@ def main() -> None:
     console.width = max(console.width, WIDTH)
     for grid in grids(results):
         console.print(grid.table(), "")
+
+
+def _positive(text: str) -> float:
+    with suppress(ValueError):
+        if 0 < (number := float(text)) < math.inf:
+            return number
+    raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+
+
+def _sizes(text: str) -> list[float]:
+    found = sorted({_positive(size) for size in text.split(",")})
+    if len(found) < 2:
+        raise argparse.ArgumentTypeError(f"{text!r}: two sizes or more, such as 1,3,10, or there is no slope")
+    return found
+
+
+def _folder(text: str) -> Path:
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is no folder; make it first")
+    return Path(text)
 
 
 def run(worlds: list[World], scratch: Path | None, *, executors: bool, catalogue: bool) -> Iterator[Results]:

@@ -5,16 +5,14 @@ python benchmarks/features/plot.py results.json docs/img/scale-seconds.png
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 from grid import power
 from project import Projection, Target
-from results import Results
-
-from recsys.files import read_model
+from results import Results, results_file
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
@@ -45,5 +43,13 @@ def draw(results: Results, out: Path) -> None:
     figure.savefig(out, dpi=120, metadata={"Software": None})
 
 
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("results", type=results_file, help="JSON that `python benchmarks/features --out` wrote")
+    parser.add_argument("picture", type=Path, help="where it is drawn, e.g. docs/img/scale-seconds.png")
+    chosen = parser.parse_args()
+    draw(chosen.results, chosen.picture)
+
+
 if __name__ == "__main__":
-    draw(read_model(Path(sys.argv[1]), Results), Path(sys.argv[2]))
+    main()

@@ -16,11 +16,11 @@ from pathlib import Path
 import measured
 from grid import GIB, HOUR, Grid, count, number, power, span
 from reasons import REASONS
-from results import Results, Step
+from results import Results, Step, results_file
 from scaling import Law, line, reached
 
 from recsys.errors import InputError
-from recsys.files import read_model, write_bytes
+from recsys.files import write_bytes
 
 FIXED = ("", "starting Spark", "preparing")
 
@@ -191,12 +191,15 @@ def fill(page: str, results: Results) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("results", type=Path)
+    parser.add_argument("results", type=results_file, help="JSON that `python benchmarks/features --out` wrote")
     parser.add_argument("--into", type=Path, metavar="PAGE", help="put the tables into this page")
     chosen = parser.parse_args()
-    results = read_model(chosen.results, Results)
+    results: Results = chosen.results
     if chosen.into:
-        write_bytes(chosen.into, fill(chosen.into.read_text(), results).encode())
+        try:
+            write_bytes(chosen.into, fill(chosen.into.read_text(), results).encode())
+        except (InputError, OSError) as error:
+            parser.error(f"--into: {error}")
     else:
         print(measured.machine(results), *(grid.markdown() for grid in grids(results)), sep="\n\n")
 

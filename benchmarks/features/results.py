@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import platform
 import subprocess
 from datetime import UTC, datetime
@@ -10,22 +11,20 @@ from pathlib import Path
 
 import psutil
 from pydantic import BaseModel
+from usage import Usage
+
+from recsys.errors import InputError
+from recsys.files import read_model
 
 SHOWN = ("pyspark", "polars", "pyarrow", "numpy")
 
 
-class Step(BaseModel):
-    """A command, or a step of one."""
+class Step(Usage, frozen=True):
+    """A command, or a step of one, and what it took."""
 
     command: str
     step: str = ""
     """Empty: the command as a whole."""
-    wall_s: float
-    python_s: float
-    spark_s: float
-    python_bytes: int
-    spark_bytes: int
-    disk_bytes: int
 
     @property
     def name(self) -> str:
@@ -118,3 +117,14 @@ class Results(BaseModel):
     def names(self) -> list[str]:
         """All steps, in their order."""
         return [step.name for step in self.runs[-1].steps]
+
+
+def results_file(path: str) -> Results:
+    """The type of an argument that names the JSON file of a run."""
+    try:
+        found = read_model(Path(path), Results)
+    except (InputError, OSError) as error:
+        raise argparse.ArgumentTypeError(f"{error}; make it: python benchmarks/features --out {path}") from error
+    if len(found.runs) < 2:
+        raise argparse.ArgumentTypeError(f"{path}: one size has no slope; measure two or more")
+    return found

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+from pydantic import BaseModel
 
 INTERVAL = 0.2
 """Seconds between two looks at the tree."""
@@ -37,8 +38,7 @@ class Sample:
     disk_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(BaseModel, frozen=True):
     """What a stretch of time took."""
 
     wall_s: float
@@ -71,12 +71,12 @@ class Measured:
             return float(np.interp(ended, times, seconds) - np.interp(began, times, seconds))
 
         return Usage(
-            ended - began,
-            used([s.python_s for s in self.samples]),
-            used([s.spark_s for s in self.samples]),
-            max(s.python_bytes for s in within),
-            max(s.spark_bytes for s in within),
-            max(s.disk_bytes for s in within),
+            wall_s=ended - began,
+            python_s=used([s.python_s for s in self.samples]),
+            spark_s=used([s.spark_s for s in self.samples]),
+            python_bytes=max(s.python_bytes for s in within),
+            spark_bytes=max(s.spark_bytes for s in within),
+            disk_bytes=max(s.disk_bytes for s in within),
         )
 
     @property

@@ -194,7 +194,7 @@ class Walk:
 
 
 def _step(command: str, usage: Usage, step: str = "") -> Step:
-    return Step(command=command, step=step, **asdict(usage))
+    return Step(command=command, step=step, **usage.model_dump())
 
 
 def _rows(workspace: Workspace, table: str) -> int:

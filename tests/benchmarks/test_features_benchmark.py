@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from project import fill, grids
-from results import Results
+from results import Results, results_file
 from scaling import fit, line
 from usage import measure
 from walk import Walk, World
@@ -127,6 +128,49 @@ def test_a_page_takes_its_tables(results: Results) -> None:
     assert fill(filled, results) == filled
     with pytest.raises(InputError, match="no such table"):
         fill("<!-- nothing -->\n<!-- end -->", results)
+
+
+def said_by(program: Path, *words: object) -> str:
+    """The last line of a program that refuses what it is given."""
+    ended = subprocess.run([sys.executable, str(program), *map(str, words)], capture_output=True, text=True)
+    assert ended.returncode == 2, ended.stderr
+    return ended.stderr.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--events", "a,b"], "--events: 'a' is no number above 0"),
+        (["--events", "1,-3"], "'-3' is no number above 0"),
+        (["--events", "1,1"], "two sizes or more"),
+        (["--listener-events", "0"], "--listener-events: '0' is no number above 0"),
+        (["--scratch", "no/such/folder"], "--scratch: no/such/folder is no folder"),
+    ],
+)
+def test_sizes_that_are_none_are_refused(words: list[str], said: str) -> None:
+    assert said in said_by(BENCHMARK, *words)
+
+
+def test_results_that_are_none_are_refused(results: Results, tmp_path: Path) -> None:
+    file = tmp_path / "results.json"
+    for program in ("project.py", "plot.py"):
+        assert "No such file" in said_by(BENCHMARK / program, file, *[tmp_path / "picture.png"][: program == "plot.py"])
+    file.write_text("{}")
+    with pytest.raises(ArgumentTypeError, match=r"results\.json: machine: Field required"):
+        results_file(str(file))
+    file.write_text(results.model_copy(update={"runs": results.runs[:1]}).model_dump_json())
+    with pytest.raises(ArgumentTypeError, match="measure two or more"):
+        results_file(str(file))
+    file.write_text(results.model_dump_json())
+    assert results_file(str(file)) == results
+
+
+def test_a_page_that_cannot_be_filled_is_refused(results: Results, tmp_path: Path) -> None:
+    file, page = tmp_path / "results.json", tmp_path / "page.md"
+    file.write_text(results.model_dump_json())
+    assert "--into: [Errno 2] No such file" in said_by(BENCHMARK / "project.py", file, "--into", page)
+    page.write_text("<!-- nothing -->\n<!-- end -->")
+    assert "there is no such table" in said_by(BENCHMARK / "project.py", file, "--into", page)
 
 
 def test_a_tiny_world_is_simulated_exported_and_imported_both_ways(tmp_path: Path) -> None:
