@@ -81,7 +81,7 @@ GROUPS: dict[str, dict[str, Format]] = {
             unit="session",
         ),
         "kkbox": Format(
-            "7.4 million first listens of KKBOX, in order, and who came back to the song",
+            "first listens of KKBOX, in order, and who came back to the song within a month",
             "a folder with songs.csv, song_extra_info.csv, train.csv",
             KkBox.open,
             unit="listener",
