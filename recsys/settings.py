@@ -1,7 +1,8 @@
 """Typed settings: one pydantic object a component, read from its own table of one `segue.toml`.
 
 Order: an argument given in code or on the command line, then `SEGUE_<TABLE>_<FIELD>` in the environment, then the file
-(`$SEGUE_CONFIG`, else ./segue.toml), then the default. A key that the component does not know is refused.
+(`$SEGUE_CONFIG`, else ./segue.toml), then the default. A key that the component does not know is refused, and so is a
+table that no component has.
 """
 
 from __future__ import annotations
@@ -23,6 +24,12 @@ from pydantic_settings import (
 
 from recsys.errors import InputError
 from recsys.files import faults
+
+TABLES = (
+    "columns", "evaluate", "features", "gate", "import", "leave_one_out", "serve", "simulation", "spark", "store",
+    "train", "tune",
+)  # fmt: skip
+"""Of all components: named here, since a command loads the settings of its own alone."""
 
 
 class Settings(BaseSettings):
@@ -89,7 +96,10 @@ class _TomlTable(TomlConfigSettingsSource):
         super().__init__(settings_cls, path)
 
     def _read_file(self, file_path: Path | Traversable) -> dict[str, Any]:
-        value = super()._read_file(file_path).get(self._table, {})
+        tables = super()._read_file(file_path)
+        if unknown := sorted(tables.keys() - {*TABLES, self._table}):
+            raise InputError(f"{file_path}: [{unknown[0]}] is no table of Segue's; there are {', '.join(TABLES)}")
+        value = tables.get(self._table, {})
         if not isinstance(value, dict):
             raise InputError(f"{file_path}: [{self._table}] must be a table")
         return value

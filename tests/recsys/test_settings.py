@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Self
 
 import pytest
 from pydantic import Field, model_validator
 
+import recsys
 from recsys.errors import InputError
-from recsys.settings import Settings
+from recsys.settings import TABLES, Settings
 
 
 class Example(Settings, table="example"):
@@ -29,7 +31,7 @@ def test_defaults_without_a_file(toml: Path) -> None:
 
 
 def test_given_before_environment_before_file(toml: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    toml.write_text('[example]\nsize = 4\nname = "file"\n[other]\nx = 1\n')
+    toml.write_text('[example]\nsize = 4\nname = "file"\n[train]\nx = 1\n')
     assert (Example.load().size, Example.load().name) == (4, "file")
     monkeypatch.setenv("SEGUE_EXAMPLE_SIZE", "5")
     assert Example.load().size == 5
@@ -44,12 +46,21 @@ def test_given_before_environment_before_file(toml: Path, monkeypatch: pytest.Mo
         ("[example\n", "not valid TOML"),
         ("\udcff", "not valid TOML"),
         ("example = 3\n", r"\[example\] must be a table"),
+        ("[trian]\nepochs = 3\n", r"segue\.toml: \[trian\] is no table .*, train,"),
+        ("size = 3\n[example]\n", r"segue\.toml: \[size\] is no table"),
     ],
 )
 def test_errors_name_what_is_wrong(toml: Path, text: str, named: str) -> None:
     toml.write_text(text, errors="surrogateescape")
     with pytest.raises(InputError, match=named):
         Example.load()
+
+
+def test_the_tables_are_those_of_all_rooms() -> None:
+    root = Path(recsys.__file__).parents[1]
+    sources = (file for room in ("recsys", "features", "training", "serving") for file in (root / room).rglob("*.py"))
+    declared = (re.findall(r'^class \w+\([^)]*\btable="(\w+)"', file.read_text(), re.MULTILINE) for file in sources)
+    assert sorted(name for names in declared for name in names) == sorted(TABLES)
 
 
 def test_a_list_that_the_environment_spells_wrong_is_named(monkeypatch: pytest.MonkeyPatch, toml: Path) -> None:
