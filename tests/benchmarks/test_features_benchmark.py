@@ -185,6 +185,7 @@ def test_a_tiny_world_is_simulated_exported_and_imported_both_ways(tmp_path: Pat
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_the_command_prints_its_tables_and_leaves_them_as_json(tmp_path: Path) -> None:
     out = tmp_path / "results.json"
     command = [sys.executable, str(BENCHMARK), "--events", "0.001,0.003", "--out", str(out), "--scratch", str(tmp_path)]
