@@ -73,6 +73,6 @@ class PooledHistory(nn.Module):
 
     def _state(self, pooled: Tensor) -> Tensor:
         """(n, heads * dim) -> (n, dim): the plain mean of the means, and what the MLP adds."""
-        mean = pooled.view(len(pooled), self.importance.out_features, -1).mean(1)
+        mean = pooled.view(-1, self.importance.out_features, self.importance.in_features).mean(1)
         state: Tensor = mean + self.mlp(pooled)
         return state

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import warnings
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from recsys.models.items import ContentTower
 from recsys.models.network import Network
+from recsys.models.side import Side
 from recsys.ragged import Float32
 from recsys.scoring.neural import Neural, NeuralConfig
 
@@ -19,33 +22,59 @@ class _Encode(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, vectors: Tensor, lengths: Tensor) -> Tensor:
-        return self.model.encode(vectors, lengths)
+    def forward(self, vectors: Tensor, columns: dict[str, Tensor], lengths: Tensor) -> Tensor:
+        return self.model.encode(vectors, lengths, Side(**columns))
+
+
+class _EncodeItems(nn.Module):
+    def __init__(self, tower: ContentTower) -> None:
+        super().__init__()
+        self.tower = tower
+
+    def forward(self, content: Tensor) -> Tensor:
+        return self.tower.encode(content)
 
 
 def export(model: Network, item_vectors: Float32) -> Neural:
-    """The encoder as ONNX with dynamic batch and length; ``item_vectors`` (n_items, dim) are final."""
+    """The history tower as ONNX with dynamic batch and length, and the item tower where it reads content.
+
+    ``item_vectors`` (n_items, dim) are final.
+    """
     max_length = model.encoder.max_length
     vectors = torch.zeros(2, min(3, max_length), model.config.dim)
     lengths = torch.tensor([1, vectors.shape[1]])
+    columns = {name: torch.zeros(vectors.shape[:2], dtype=torch.int64) for name in model.config.columns}
+    batch, length = {0: torch.export.Dim("batch")}, {1: torch.export.Dim("length", max=max_length)}
+    graph = _onnx(
+        _Encode(model),
+        (vectors, columns, lengths),  # torch would take a dict that comes last for keyword arguments
+        ["vectors", *columns, "lengths"],
+        "state",
+        (batch | length, dict.fromkeys(columns, batch | length), batch),
+    )
+    final = np.ascontiguousarray(item_vectors, np.float32)
+    config = NeuralConfig(max_length=max_length, columns=[*columns])
+    if not isinstance(model.item_tower, ContentTower):
+        return Neural(graph, final, config)
+    layout = model.config.content_layout
+    content = torch.zeros(2, layout.width)
+    item_encoder = _onnx(_EncodeItems(model.item_tower), (content,), ["content"], "vector", (batch,))
+    return Neural(graph, final, config.model_copy(update={"content": layout}), item_encoder)
+
+
+def _onnx(module: nn.Module, inputs: tuple[Any, ...], names: list[str], output: str, dynamic: tuple[Any, ...]) -> bytes:
+    """names: of the tensors of ``inputs``, in their order; dynamic: their sizes that may vary."""
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         program = torch.onnx.export(
-            _Encode(model).eval().cpu(),
-            (vectors, lengths),
-            input_names=["vectors", "lengths"],
-            output_names=["state"],
-            dynamic_shapes={
-                "vectors": {0: torch.export.Dim("batch"), 1: torch.export.Dim("length", max=max_length)},
-                "lengths": {0: torch.export.Dim("batch")},
-            },
+            module.eval().cpu(),
+            inputs,
+            input_names=names,
+            output_names=[output],
+            dynamic_shapes=dynamic,
             dynamo=True,
             verbose=False,
         )
         assert program is not None
-    return Neural(
-        program.model_proto.SerializeToString(),
-        np.ascontiguousarray(item_vectors, np.float32),
-        NeuralConfig(max_length=max_length),
-    )
+    return program.model_proto.SerializeToString()

@@ -11,6 +11,7 @@ import torch
 from recsys.dataset import Dataset, Queries
 from recsys.metrics.harness import PRIMARY, primary
 from recsys.models.network import Network
+from recsys.models.side import Side
 from recsys.ragged import Float32, Ragged
 from recsys.scoring.base import Scorer
 from recsys.scoring.neural import from_column_0
@@ -30,13 +31,16 @@ class InTraining:
     @torch.no_grad()
     def scores(self, histories: Ragged) -> Float32:
         """(batch, n_items), as recsys.scoring.neural.Neural gives them."""
-        items, lengths = from_column_0(histories, self.model.encoder.max_length)
+        items, lengths, beside = from_column_0(histories, self.model.encoder.max_length, self.model.config.columns)
         scores = np.zeros((len(histories), self.n_items), dtype=np.float32)
         known = lengths > 0
         if known.any():
-            ids = torch.from_numpy(items[known].astype(np.int64)).to(self.item_vectors.device)
-            within = torch.from_numpy(lengths[known]).to(self.item_vectors.device)
-            scores[known] = (self.model.encode(self.item_vectors[ids], within) @ self.item_vectors.T).cpu().numpy()
+            device = self.item_vectors.device
+            ids = torch.from_numpy(items[known].astype(np.int64)).to(device)
+            within = torch.from_numpy(lengths[known]).to(device)
+            side = Side.of({name: column[known] for name, column in beside.items()}).to(device)
+            states = self.model.encode(self.item_vectors[ids], within, side)
+            scores[known] = (states @ self.item_vectors.T).cpu().numpy()
         return scores
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from recsys.errors import InputError
+from recsys.models.blocks import BLOCKS
 from recsys.models.config import NetworkConfig
 from recsys.models.network import Network
 from recsys.ragged import Ragged
@@ -20,10 +22,20 @@ from training.engine.validation import InTraining
 ITEMS, MAX_LENGTH = 30, 6
 
 
-@pytest.fixture(scope="module")
-def network() -> InTraining:
+PARTS: list[dict[str, Any]] = [
+    *({"block": block} for block in BLOCKS),
+    {"block": "hstu", "side": ["hour", "weekday", "gap", "context", "skips"]},
+    {"block": "sasrec", "side": ["context"]},
+]
+
+
+@pytest.fixture(scope="module", params=PARTS, ids=lambda parts: "-".join([parts["block"], *parts.get("side", [])]))
+def network(request: pytest.FixtureRequest) -> InTraining:
     torch.manual_seed(0)
-    model = Network(NetworkConfig(n_items=ITEMS, dim=16, layers=2, heads=2, max_length=MAX_LENGTH, dropout=0.5))
+    sizes = {"n_items": ITEMS, "dim": 16, "layers": 2, "heads": 2, "max_length": MAX_LENGTH, "dropout": 0.5}
+    model = Network(NetworkConfig(**sizes, **request.param))
+    for parameter in model.encoder.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
     vectors = model.item_tower(model.items.embeddings["item"].weight, torch.arange(ITEMS)).detach()
     return InTraining(model.eval(), vectors)
 
@@ -34,13 +46,29 @@ def scorer(network: InTraining) -> Neural:
 
 
 @pytest.mark.parametrize("lengths", [[1], [2, 1], [6, 3, 0, 5], [0, 0], [], [40, 7]])
-def test_scores_are_those_of_torch(scorer: Neural, network: InTraining, lengths: list[int]) -> None:
+@pytest.mark.parametrize("told", [True, False])
+def test_scores_are_those_of_torch(scorer: Neural, network: InTraining, lengths: list[int], told: bool) -> None:
     rng = np.random.default_rng(len(lengths))
-    histories = Ragged.of([rng.integers(-1, ITEMS, n) for n in lengths])
+    total = sum(lengths)
+    beside = {
+        "time": np.cumsum(rng.integers(0, 10_000, total)) - 1,
+        "context": rng.integers(-1, 4, total).astype(np.int16),
+        "skips": rng.integers(-1, 12, total).astype(np.int8),
+    }
+    histories = Ragged.from_lengths(rng.integers(-1, ITEMS, total), lengths, beside if told else {})
     scores = scorer.scores(histories)
     assert scores.shape == (len(lengths), ITEMS)
     assert scores.dtype == np.float32
     np.testing.assert_allclose(scores, network.scores(histories), atol=1e-4)
+
+
+def test_it_reads_what_it_was_trained_to_read(scorer: Neural, network: InTraining) -> None:
+    columns = {"time": [0, 300, 90_000], "context": [1, 2, 0], "skips": [0, 3, 0]}
+    beside = {name: np.array(column) for name, column in columns.items()}
+    plain, told = Ragged.of([[1, 2, 3]]), Ragged.from_lengths([1, 2, 3], [3], beside)
+    assert scorer.config.columns == list(network.model.config.columns)
+    differ = np.abs(scorer.scores(told) - scorer.scores(plain)).max()
+    assert bool(differ > 1e-3) == bool(scorer.config.columns)
 
 
 def test_a_longer_history_counts_by_its_last_items(scorer: Neural) -> None:
@@ -70,8 +98,17 @@ def test_saved_and_loaded_it_scores_the_same(scorer: Neural, tmp_path: Path) -> 
     scorer.save(tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["history.onnx", "item_vectors.npy", "neural.json"]
     loaded = registry.load("neural", tmp_path)
+    assert isinstance(loaded, Neural)
+    assert loaded.config == scorer.config
     histories = Ragged.of([[1, 2], [], [29]])
     np.testing.assert_array_equal(loaded.scores(histories), scorer.scores(histories))
+
+
+def test_a_bundle_from_before_there_were_columns_is_read(tmp_path: Path) -> None:
+    (tmp_path / "neural.json").write_text('{"max_length": 6, "threads": 1}')
+    (tmp_path / "history.onnx").write_bytes(b"")
+    np.save(tmp_path / "item_vectors.npy", np.zeros((3, 2), np.float32))
+    assert Neural.load(tmp_path).config.columns == []
 
 
 def test_a_damaged_folder_is_refused(scorer: Neural, tmp_path: Path) -> None:
