@@ -36,7 +36,7 @@ class HistoryEncoder(nn.Module):
 
         The state at a position is made of that position and those before it in the same history.
         """
-        layout = Layout.of(lengths)
+        layout = Layout.binned(lengths)
         if layout.length > self.max_length:
             raise ValueError(f"a history of {layout.length} is longer than max_length {self.max_length}")
         if self.training:

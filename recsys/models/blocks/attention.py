@@ -21,17 +21,17 @@ class CausalAttention(nn.Module):
     def forward(self, x: Tensor, layout: Layout | None = None) -> Tensor:
         """As a block: packed or padded, and the same shape again."""
         projected = self.into(x)
-        if layout is not None:
-            projected = layout.pad(projected)
-        attended = self._attend(projected)
-        if layout is not None:
-            attended = layout.pack(attended)
+        if layout is None:
+            attended = self._attend(projected)
+        else:
+            attended = layout.pack(self._attend(layout.pad(projected), layout.visible))
         out: Tensor = self.out(attended)
         return out
 
-    def _attend(self, projected: Tensor) -> Tensor:
+    def _attend(self, projected: Tensor, visible: Tensor | None = None) -> Tensor:
         """(batch, length, 3 dim) -> (batch, length, dim)"""
         batch, length, _ = projected.shape
         query, key, value = projected.view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
-        attended = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
+        mask = None if visible is None else visible.unsqueeze(1)
+        attended = functional.scaled_dot_product_attention(query, key, value, mask, is_causal=mask is None)
         return attended.transpose(1, 2).reshape(batch, length, -1)

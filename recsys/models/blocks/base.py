@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from bisect import bisect_right
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import ClassVar
 
 import torch
@@ -11,27 +13,55 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where the positions of a ragged batch stand in a padded one. Histories start at column 0.
+    """Where the positions of a ragged batch stand in a padded one.
 
-    Everything but attention runs on the packed positions, so padding costs nothing there; and since attention is
-    causal and the padding stands to the right, no position ever sees it and no mask is needed.
+    Everything but attention runs on the packed positions, so padding costs nothing there.
     """
 
     cells: Tensor
-    """int64 (positions,): row * length + column of each packed position."""
+    """int64 (positions,): row * length + place in the row of each packed position."""
     columns: Tensor
     """int64 (positions,): its place in its history, from 0."""
     batch: int
+    """Rows of the padded form."""
     length: int
+    """Of its rows: the longest history."""
+    visible: Tensor | None = None
+    """bool (batch, length, length): whether i sees j, where rows hold several histories. None where each holds one,
+    from column 0: then the padding stands to the right, and no causal attention ever sees it."""
 
     @classmethod
     def of(cls, lengths: Tensor) -> Layout:
-        """From the lengths (batch,) of the histories."""
-        batch, longest = len(lengths), int(lengths.max()) if len(lengths) else 0
-        starts = torch.cumsum(lengths, 0) - lengths
-        rows = torch.repeat_interleave(torch.arange(batch, device=lengths.device), lengths)
-        columns = torch.arange(len(rows), device=lengths.device) - starts[rows]
-        return cls(rows * longest + columns, columns, batch, longest)
+        """A row for each history, of the lengths (batch,)."""
+        longest = int(lengths.max()) if len(lengths) else 0
+        return cls._placed(lengths, torch.arange(len(lengths), device=lengths.device) * longest, len(lengths), longest)
+
+    @classmethod
+    def binned(cls, lengths: Tensor) -> Layout:
+        """As few rows as come easily: beside each long history the shortest ones that still fit.
+
+        >>> Layout.binned(torch.tensor([4, 1, 2, 3])).cells.tolist()
+        [0, 1, 2, 3, 7, 8, 9, 4, 5, 6]
+        """
+        starts, rows = _bins(lengths.tolist())
+        if rows == len(lengths):
+            return cls.of(lengths)
+        longest = int(lengths.max())
+        layout = cls._placed(lengths, torch.tensor(starts, device=lengths.device), rows, longest)
+        owner = torch.full((rows * longest,), -1, device=lengths.device)
+        owner[layout.cells] = torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths)
+        owner = owner.view(rows, longest)
+        # Empty cells see each other: a row of attention that sees nothing is NaN, and so are its gradients.
+        visible = (owner.unsqueeze(2) == owner.unsqueeze(1)).tril()
+        return replace(layout, visible=visible)
+
+    @classmethod
+    def _placed(cls, lengths: Tensor, starts: Tensor, batch: int, length: int) -> Layout:
+        """starts (batch,): the cell of each history's first position."""
+        before = torch.cumsum(lengths, 0) - lengths
+        rows = torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths)
+        columns = torch.arange(len(rows), device=lengths.device) - before[rows]
+        return cls(starts[rows] + columns, columns, batch, length)
 
     def pad(self, packed: Tensor) -> Tensor:
         """(positions, n) -> (batch, length, n), zeros where no position stands."""
@@ -56,6 +86,23 @@ class Block(nn.Module):
         i; None where times are not told.
         """
         raise NotImplementedError
+
+
+def _bins(lengths: list[int]) -> tuple[list[int], int]:
+    """The cell at which each history starts in rows of the longest one's length, and how many rows there are."""
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    totals = [0, *accumulate(lengths[i] for i in order)]
+    longest = lengths[order[-1]] if order else 0
+    starts = [0] * len(lengths)
+    short, long, rows = 0, len(order) - 1, 0
+    while short <= long:
+        taken = lengths[order[long]]
+        starts[order[long]] = rows * longest
+        fit = min(bisect_right(totals, totals[short] + longest - taken) - 1, long)
+        for place in range(short, fit):
+            starts[order[place]] = rows * longest + taken + totals[place] - totals[short]
+        short, long, rows = fit, long - 1, rows + 1
+    return starts, rows
 
 
 def lags(length: int, device: torch.device) -> Tensor:

@@ -42,7 +42,10 @@ class BSARecBlock(Block):
 
     def forward(self, x: Tensor, layout: Layout | None = None, gaps: Tensor | None = None) -> Tensor:
         normed = self.norm(x)
-        filtered = self.filter(normed) if layout is None else layout.pack(self.filter(layout.pad(normed)))
+        if layout is None:
+            filtered = self.filter(normed)
+        else:
+            filtered = layout.pack(self.filter(layout.pad(normed), layout.visible))
         mixed = self.alpha * filtered + (1 - self.alpha) * self.attention(normed, layout)
         x = x + self.dropout(mixed)
         x = x + self.dropout(self.feed_forward(x))
@@ -57,14 +60,18 @@ class CausalFilter(nn.Module):
         self.logits = nn.Parameter(main_lobe(max_length, cutoff).clamp(min=1e-3).log())
         self.sqrt_beta = nn.Parameter(torch.randn(dim))
 
-    def forward(self, x: Tensor) -> Tensor:
-        low = self.kernel(x.shape[1]) @ x
+    def forward(self, x: Tensor, visible: Tensor | None = None) -> Tensor:
+        low = self.kernel(x.shape[1], visible) @ x
         return low + self.sqrt_beta**2 * (x - low)
 
-    def kernel(self, length: int) -> Tensor:
-        """(length, length): row i has the weights of positions 0 to i in the low pass at i; they sum to 1."""
+    def kernel(self, length: int, visible: Tensor | None = None) -> Tensor:
+        """(batch or 1, length, length): row i has the weights of positions 0 to i in the low pass at i; they sum to 1.
+
+        Where rows hold several histories, of those that are visible; see Layout.
+        """
         lag = lags(length, self.logits.device)
-        return self.logits[lag.clamp(min=0)].masked_fill(lag < 0, -math.inf).softmax(dim=-1)
+        seen = (lag >= 0).unsqueeze(0) if visible is None else visible
+        return self.logits[lag.clamp(min=0)].masked_fill(~seen, -math.inf).softmax(dim=-1)
 
 
 def main_lobe(length: int, cutoff: int) -> Tensor:

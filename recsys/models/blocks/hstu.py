@@ -42,11 +42,10 @@ class HSTUBlock(Block):
     def forward(self, x: Tensor, layout: Layout | None = None, gaps: Tensor | None = None) -> Tensor:
         projected = functional.silu(self.into(self.norm(x)))
         gate, rest = projected[..., : x.shape[-1]], projected[..., x.shape[-1] :]
-        if layout is not None:
-            rest = layout.pad(rest)
-        attended = self._attend(rest, self._bias(rest.shape[1], gaps))
-        if layout is not None:
-            attended = layout.pack(attended)
+        if layout is None:
+            attended = self._attend(rest, gaps)
+        else:
+            attended = layout.pack(self._attend(layout.pad(rest), gaps, layout.visible))
         y: Tensor = x + self.out(self.dropout(self.attended_norm(attended) * gate))
         return y
 
@@ -57,11 +56,12 @@ class HSTUBlock(Block):
             return by_lag + self.gap_bias[0]
         return by_lag + self.gap_bias.index_select(0, gaps.flatten()).view(gaps.shape)
 
-    def _attend(self, projected: Tensor, bias: Tensor) -> Tensor:
-        """(batch, length, 3 dim), (batch or 1, length, length) -> (batch, length, dim)"""
+    def _attend(self, projected: Tensor, gaps: Tensor | None, visible: Tensor | None = None) -> Tensor:
+        """(batch, length, 3 dim) -> (batch, length, dim)"""
         batch, length, _ = projected.shape
         value, query, key = projected.view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
         # (batch, heads, length, length)
-        weights = functional.silu(query @ key.transpose(2, 3) + bias.unsqueeze(1)).tril()
+        weights = functional.silu(query @ key.transpose(2, 3) + self._bias(length, gaps).unsqueeze(1))
+        weights = weights.tril() if visible is None else weights * visible.unsqueeze(1)
         attended = weights @ (value / self.max_length)
         return attended.transpose(1, 2).reshape(batch, length, -1)

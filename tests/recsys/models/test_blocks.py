@@ -15,6 +15,7 @@ from recsys.models.side import FEATURES, NOTHING, Side
 
 MAX_LENGTH, DIM = 6, 8
 LENGTHS = [3, 1, MAX_LENGTH, 2]
+"""Two of them share a row of the padded form."""
 
 
 def config(block: str, **given: object) -> NetworkConfig:
@@ -204,13 +205,13 @@ class TestCausalFilter:
 
     @pytest.mark.parametrize("cutoff", [1, 4, 10])
     def test_each_row_is_a_mean_of_the_past(self, cutoff: int) -> None:
-        kernel = CausalFilter(4, 10, cutoff).kernel(7).detach()
+        kernel = CausalFilter(4, 10, cutoff).kernel(7)[0].detach()
         torch.testing.assert_close(kernel.sum(1), torch.ones(7))
         assert (kernel.triu(1) == 0).all()
         assert (kernel >= 0).all()
 
     def test_without_frequencies_it_is_the_mean_so_far(self) -> None:
-        kernel = CausalFilter(4, 10, cutoff=1).kernel(4).detach()
+        kernel = CausalFilter(4, 10, cutoff=1).kernel(4)[0].detach()
         torch.testing.assert_close(kernel[3], torch.full((4,), 0.25))
         torch.testing.assert_close(kernel[1, :2], torch.full((2,), 0.5))
 
