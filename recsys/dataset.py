@@ -67,13 +67,15 @@ class Sequences:
     """Sequences of item indices with what a protocol needs to know of them.
 
     items: ragged over n sequences; owners: int64 (n,), equal for sequences of one listener, DJ, station or playlist;
-    starts: datetime64[us] (n,) UTC, or None where the source has no time; n_items: size of the whole catalogue.
+    starts: datetime64[us] (n,) UTC, or None where the source has no time; n_items: size of the whole catalogue;
+    artists: int32 (n_items,), dense, or None where nothing is known of the items.
     """
 
     items: Ragged
     owners: Int64
     starts: npt.NDArray[np.datetime64] | None
     n_items: int
+    artists: Int32 | None = None
 
     def __post_init__(self) -> None:
         if len(self.owners) != len(self.items) or (self.starts is not None and len(self.starts) != len(self.items)):
@@ -96,7 +98,8 @@ class Queries:
     histories: ragged, oldest first, what may be known; targets: ragged, distinct, at least one a row;
     clusters: int64 (n,), the unit that the bootstrap resamples (listener, show, playlist, dialogue);
     days: datetime64[D] (n,) or None, the day of the session: the live protocol may know only the days before it;
-    mask_history: whether tracks of the history are left out of the ranking (declared, never implied).
+    mask_history: whether tracks of the history are left out of the ranking (declared, never implied);
+    owners: int64 (n,) or None, whose sessions they are, numbered as in Sequences.
     """
 
     histories: Ragged
@@ -104,11 +107,13 @@ class Queries:
     clusters: Int64
     days: npt.NDArray[np.datetime64] | None
     mask_history: bool
+    owners: Int64 | None = None
 
     def __post_init__(self) -> None:
         n = len(self.histories)
-        if len(self.targets) != n or len(self.clusters) != n or (self.days is not None and len(self.days) != n):
-            raise ValueError("histories, targets, clusters and days must have one entry a query")
+        columns = (self.targets, self.clusters, self.days, self.owners)
+        if any(column is not None and len(column) != n for column in columns):
+            raise ValueError("histories, targets, clusters, days and owners must have one entry a query")
         if n and int(self.targets.lengths.min()) == 0:
             raise ValueError("every query needs a target")
 
@@ -123,6 +128,7 @@ class Queries:
             targets=self.targets.take(chosen),
             clusters=self.clusters[chosen],
             days=None if self.days is None else self.days[chosen],
+            owners=None if self.owners is None else self.owners[chosen],
         )
 
 
@@ -177,7 +183,7 @@ class Dataset:
         owners: Int64 = table["owner_id"].rank("dense").to_numpy().astype(np.int64) - 1
         starts = table["start_ts"].dt.replace_time_zone(None).to_numpy() if manifest.dated else None
         split = table["split"].replace_strict({"train": 0, "valid": 1, "test": 2}, return_dtype=pl.Int8).to_numpy()
-        return cls(folder, manifest, items, Sequences(ragged, owners, starts, len(items)), split)
+        return cls(folder, manifest, items, Sequences(ragged, owners, starts, len(items), artists_of(items)), split)
 
     def part(self, *splits: Literal["train", "valid", "test"]) -> Sequences:
         """The sequences of one split, or of several."""
@@ -265,9 +271,14 @@ class Dataset:
     @property
     def artists(self) -> Int32:
         """(n_items,) dense artist number of each item."""
-        return (self.items["artist_id"].rank("dense").to_numpy() - 1).astype(np.int32)
+        return artists_of(self.items)
 
     @property
     def cold(self) -> Bool:
         """(n_items,) tracks that the training split never holds."""
         return np.equal(self.train_counts, 0)
+
+
+def artists_of(items: pl.DataFrame) -> Int32:
+    """(n_items,) dense artist number of each row of ITEMS."""
+    return (items["artist_id"].rank("dense").to_numpy() - 1).astype(np.int32)

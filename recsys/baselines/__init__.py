@@ -11,6 +11,7 @@ from recsys.baselines.factorization import ALS, BPR
 from recsys.baselines.item_knn import ItemKNN, SequentialRules
 from recsys.baselines.mix import Mix
 from recsys.baselines.popularity import DecayedPopularity, Popularity
+from recsys.baselines.prod2vec import Prod2Vec
 from recsys.baselines.session_knn import SessionKNN
 
 BASELINES: dict[str, type[Baseline]] = {
@@ -23,6 +24,7 @@ BASELINES: dict[str, type[Baseline]] = {
         SessionKNN,
         ALS,
         BPR,
+        Prod2Vec,
         Mix,
     )
 }

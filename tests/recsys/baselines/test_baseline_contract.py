@@ -16,6 +16,7 @@ from recsys.baselines import (
     ItemKNN,
     Mix,
     Popularity,
+    Prod2Vec,
     SequentialRules,
     SessionKNN,
 )
@@ -33,9 +34,10 @@ CONFIGS: dict[str, Baseline] = {
     "session-kNN, timed": SessionKNN(half_life_days=3, distance=0.5, backward=0.5),
     "ALS": ALS(factors=4),
     "BPR": BPR(factors=4),
+    "prod2vec": Prod2Vec(factors=4, iterations=30, power=0.75),
     "mix": Mix.of((ItemKNN(), 1.0), (DecayedPopularity(), 0.5)),
 }
-LEARNED = {"ALS", "BPR"}
+LEARNED = {"ALS", "BPR", "prod2vec"}
 """Start from random numbers, and are fitted once, before the first day."""
 COUNTING = [name for name in CONFIGS if name not in LEARNED]
 """Follow the days."""
