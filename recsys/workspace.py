@@ -2,6 +2,7 @@
 
 imports/<import>/<table>/*.parquet    canonical tables, an immutable folder an import, with manifest.json
 features/<dataset>/                   training tables (recsys.dataset)
+arrays/<dataset>/                     their training rows as memory maps (training.loader.arrays); made again if removed
 store/<dataset>/                      the feature store (Feast): registry, history, online values
 runs/<run>/                           checkpoints of a training run
 bundles/<bundle>/                     model bundles (recsys.bundle)
@@ -51,6 +52,10 @@ class Workspace:
     @property
     def features(self) -> Path:
         return self.root / "features"
+
+    @property
+    def arrays(self) -> Path:
+        return self.root / "arrays"
 
     @property
     def store(self) -> Path:
