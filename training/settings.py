@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from recsys.content import ContentLayout
 from recsys.dataset import Task
 from recsys.models.config import NetworkConfig, NetworkShape
 from recsys.settings import Settings
@@ -17,16 +18,17 @@ FULL_SOFTMAX_ITEMS = 20_000
 class TrainSettings(NetworkShape, Settings, table="train"):
     """What a model is made of and how it is trained. Illegal combinations are refused when this is built."""
 
-    model: Literal["sequential"] = "sequential"
-    """sequential: a causal transformer over the history, built of `block`."""
-
-    loss: Literal["auto", "full_softmax", "sampled_softmax", "gbce", "bce", "bpr"] = "auto"
-    """auto: full_softmax up to 20,000 items, else sampled_softmax. gbce is gSASRec's calibrated bce."""
+    loss: Literal["auto", "full_softmax", "sampled_softmax", "mixed_negatives", "gbce", "bce", "bpr"] = "auto"
+    """auto: full_softmax up to 20,000 items, else sampled_softmax. mixed_negatives: sampled ones, and the targets of
+    the batch's other rows. gbce is gSASRec's calibrated bce."""
     negatives: int = Field(default=1024, ge=1)
     """Negatives that all positions of a global batch share; every loss but full_softmax."""
     popularity_power: float | None = Field(default=None, ge=0, le=1)
-    """Negatives are drawn by (plays + 1) ** power; 0 is uniform. None: 0.75 for sampled_softmax, which corrects for it,
-    0 for the others, which do not."""
+    """Negatives are drawn by (plays + 1) ** power; 0 is uniform. None: 0.75 for sampled_softmax, which corrects for it;
+    0 for mixed_negatives, where the batch brings the popular ones, and for the others, which do not correct."""
+    hard_negatives: int | None = Field(default=None, ge=1)
+    """Of mixed_negatives: so many of the sampled ones count for each position, those with the highest scores. None: all
+    of them, which alone is exact."""
     calibration: float | None = Field(default=None, ge=0, le=1)
     """t of gbce: 0 is bce, 1 learns probabilities over the whole catalogue. None: 0.75."""
 
@@ -51,6 +53,16 @@ class TrainSettings(NetworkShape, Settings, table="train"):
     """Of `optimizer`."""
     warmup: float = Field(default=0.05, ge=0, lt=1)
     """Share of the run in which the learning rate rises from 0, before it falls by a cosine."""
+    accumulate: int = Field(default=1, ge=1)
+    """Parts into which a process cuts its share of a batch, one after the other: less memory, the same gradient."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """bfloat16: by torch's autocast, in training only; weights, optimizer and evaluation stay float32."""
+    ema: float | None = Field(default=None, gt=0, lt=1)
+    """Decay of an exponential moving average of the weights, which is what is evaluated and exported. None: no
+    average."""
+    warm_start: str | None = None
+    """A run (a name under runs/, or the bundle of that name) whose best weights this one begins with. Tracks are known
+    again by their ids; a new one begins with the mean of the known, or by its content where the model reads it."""
 
     mode: Literal["replicated", "sharded"] = "replicated"
     """replicated: the whole item table in every process (DDP). sharded: cut over the processes (TorchRec)."""
@@ -65,6 +77,11 @@ class TrainSettings(NetworkShape, Settings, table="train"):
     """Threads of each process on cpu. More help on idle cores only: on busy ones they wait for each other, and two were
     measured to be ten times slower than one."""
 
+    checkpoint_minutes: float = Field(default=10.0, ge=0)
+    """A run that is killed loses so much at most; each epoch's end is saved besides."""
+    checkpoints_kept: int = Field(default=2, ge=1)
+    """The last ones, and the best epoch's."""
+
     seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(default=[1, 2, 3], min_length=1)
     """One run a seed."""
     valid_queries: int = Field(default=2000, ge=1)
@@ -73,11 +90,12 @@ class TrainSettings(NetworkShape, Settings, table="train"):
     @property
     def label(self) -> str:
         """What a person calls the model: the name of bundles and of rows in tables."""
-        return self.block
+        return self.block if self.model == "sequential" else self.model
 
-    def network(self, n_items: int) -> NetworkConfig:
-        """The network over a catalogue of so many items."""
-        return NetworkConfig(n_items=n_items, **self.model_dump(include=set(NetworkShape.model_fields)))
+    def network(self, n_items: int, content: ContentLayout | None = None) -> NetworkConfig:
+        """The network over a catalogue of so many items, with content of that layout."""
+        shape = self.model_dump(include=set(NetworkShape.model_fields))
+        return NetworkConfig(n_items=n_items, content_layout=content or ContentLayout(), **shape)
 
     @property
     def negatives_power(self) -> float:
@@ -120,15 +138,27 @@ class TrainSettings(NetworkShape, Settings, table="train"):
             raise ValueError("seeds: a seed stands twice")
         if self.calibration is not None and self.loss != "gbce":
             raise ValueError(f"calibration: only with loss = 'gbce', not {self.loss!r}")
+        if self.hard_negatives is not None:
+            if self.loss != "mixed_negatives":
+                raise ValueError(f"hard_negatives: only with loss = 'mixed_negatives', not {self.loss!r}")
+            if self.hard_negatives > self.negatives:
+                raise ValueError(f"hard_negatives: {self.hard_negatives} are more than the {self.negatives} negatives")
         if self.loss == "gbce" and self.popularity_power:
             raise ValueError("popularity_power: gbce is calibrated for uniform negatives; leave it out, or 0")
         if self.device == "cuda" and not _has_cuda():
             raise ValueError("device: torch finds no GPU for cuda here; use cpu, or auto")
+        if self.accumulate > 1 and self.loss == "mixed_negatives":
+            raise ValueError("accumulate: not with mixed_negatives, whose negatives are the rest of the batch")
         if self.mode == "replicated":
             for field in ("sharding", "table_optimizer"):
                 if getattr(self, field) is not None:
                     raise ValueError(f"{field}: only with mode = 'sharded'; a replicated table uses `optimizer`")
-        elif self.table_optimizer == "adam" and self.resolved_device == "cpu":
+            return self
+        if self.accumulate > 1:
+            raise ValueError("accumulate: only with mode = 'replicated'; a fused optimizer steps in each backward pass")
+        if self.ema is not None:
+            raise ValueError("ema: only with mode = 'replicated'; an average reads the whole table at each step")
+        if self.table_optimizer == "adam" and self.resolved_device == "cpu":
             raise ValueError("table_optimizer: fused adam runs on cuda only; on cpu use rowwise_adagrad or sgd")
         return self
 

@@ -1,89 +1,232 @@
-"""Checkpoints that are whole or absent: one folder an epoch, renamed into place when every process has written.
+"""Checkpoints that are whole or absent: written beside training, renamed into place when every process has written.
 
-epoch-0007/state.pt     what is the same in every process, and how far the run has come
-epoch-0007/tables/      sharded tables, by torch.distributed.checkpoint
-best.pt                 weights of the best epoch, of one process: what is exported
+0003-0000000/          three epochs done; 0003-0000120: and 120 batches of the fourth
+    *.distcp .metadata all tensors, by torch.distributed.checkpoint: any number of processes may read them
+    manifest.json      what is trained, how far it has come, and the sums of the other files
+
+The last ones are kept, each with the best epoch that it knows of.
 """
 
 from __future__ import annotations
 
+import logging
 import shutil
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from io import BytesIO
+from dataclasses import asdict
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.filesystem import FileSystemReader
+from torch.distributed.checkpoint.metadata import TensorStorageMetadata
+from torch.distributed.checkpoint.staging import BlockingAsyncStager
 from torch.distributed.checkpoint.state_dict_loader import load
-from torch.distributed.checkpoint.state_dict_saver import save
+from torch.distributed.checkpoint.state_dict_saver import async_save
 
 from recsys.errors import InputError
-from recsys.files import write_bytes
+from recsys.files import fingerprint, read_json, sha256, write_json
+from recsys.models.network import Network
 from training.engine.distributed import Group
-from training.engine.parallel import Parallel
+from training.engine.parallel import Parallel, State
+from training.engine.progress import Progress
+
+MANIFEST = "manifest.json"
+log = logging.getLogger(__name__)
 
 
 class Checkpoints:
-    """The checkpoints of one run; the last epoch's and the best weights are kept."""
+    """The checkpoints of one run.
 
-    def __init__(self, folder: Path, group: Group) -> None:
-        self.folder = folder
-        self._group = group
+    origin: plain values; what is trained on what. Checkpoints of another origin are refused. kept: how many.
+    """
 
-    def save(self, epoch: int, parallel: Parallel, progress: dict[str, Any]) -> None:
-        """All processes call it; ``progress`` (plain values) is rank 0's."""
-        target, work = self.folder / f"epoch-{epoch:04d}", self.folder / f".epoch-{epoch:04d}"
+    def __init__(self, folder: Path, group: Group, origin: Mapping[str, Any] | None = None, kept: int = 2) -> None:
+        self.folder, self._group, self._kept = folder, group, kept
+        self._origin = dict(origin or {})
+        self._pending: Future[Any] | None = None
+        self._promoter = ThreadPoolExecutor(1)
+
+    def save(self, parallel: Parallel, progress: Progress) -> None:
+        """All processes call it. On return the tensors are copied, and training may go on while they are written.
+
+        Raises InputError where the one before could not be written.
+        """
+        self.wait()
+        name = _name(progress.epochs, progress.batches)
+        work = self.folder / f".{name}"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with _quiet():
+            # The default stager of torch cannot copy a ShardedTensor.
+            written = async_save(
+                parallel.state(),
+                checkpoint_id=work,
+                process_group=self._group.writers,
+                async_stager=BlockingAsyncStager(),
+            )
+        assert isinstance(written, Future)
         if self._group.leads:
-            shutil.rmtree(work, ignore_errors=True)
-            work.mkdir(parents=True)
-        self._group.barrier()
-        if tables := parallel.tables():
-            save(tables, checkpoint_id=work / "tables")
-        if self._group.leads:
-            torch.save(parallel.state() | {"progress": progress}, work / "state.pt")
-            shutil.rmtree(target, ignore_errors=True)
-            work.rename(target)
-            for old in self._epochs()[:-1]:
-                shutil.rmtree(old)
-        self._group.barrier()
+            known = {"origin": self._origin, "progress": asdict(progress)}
+            self._pending = self._promoter.submit(self._promote, written, work, self.folder / name, known)
+        else:
+            self._pending = written
 
-    def resume(self, parallel: Parallel) -> dict[str, Any] | None:
-        """Load the last whole checkpoint and return its progress; None where there is none."""
-        found = self._group.from_leader([str(path) for path in self._epochs()])
-        if not found:
+    def wait(self) -> None:
+        """Until the checkpoint under way is on disk; with rank 0 also in its place."""
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            try:
+                pending.result()
+            except (OSError, CheckpointException) as error:
+                raise InputError(f"{self.folder}: a checkpoint could not be written: {_cause(error)}") from error
+
+    def resume(self, parallel: Parallel) -> Progress | None:
+        """Load the last whole checkpoint; None where there is none.
+
+        One that is damaged is passed over with a warning. Raises InputError where none of them is whole, or where one
+        is of another origin.
+        """
+        if self._group.leads:
+            for stale in self.folder.glob(".[0-9]*"):
+                shutil.rmtree(stale)
+        found = self._group.from_leader(self._last_whole() if self._group.leads else None)
+        if found is None:
             return None
-        last = Path(found[-1])
-        with self._readable(last):
-            state = torch.load(last / "state.pt", map_location=self._group.device, weights_only=True)
-            if tables := parallel.tables():
-                load(tables, checkpoint_id=last / "tables")
-        parallel.load(state)
-        progress: dict[str, Any] = state["progress"]
-        return progress
+        path, progress = found
+        state, stored = parallel.state(), _stored(path)
+        with _quiet():
+            _same_shapes(path, state, stored)
+        state["optimizer"] = {
+            name.removeprefix("optimizer."): torch.empty_like(tensor, device=self._group.device)
+            for name, tensor in stored.items()
+            if name.startswith("optimizer.")
+        }
+        with _readable(path), _quiet():
+            load(state, checkpoint_id=path, process_group=self._group.writers)
+        parallel.load_optimizer(state["optimizer"])
+        return Progress(**progress)
 
-    def save_best(self, weights: dict[str, Any]) -> None:
-        buffer = BytesIO()
-        torch.save(weights, buffer)
-        write_bytes(self.folder / "best.pt", buffer.getvalue())
+    def best(self, progress: Progress, network: Network) -> None:
+        """Load the best epoch's weights, or their average where one was kept, into a network that is not spread."""
+        path = self.folder / _name(progress.best + 1)
+        with _readable(path):
+            _manifest(path)
+        stored, weights = _stored(path), network.state_dict()
+        for kind in ("model", "average"):
+            found = {name: tensor for name, tensor in weights.items() if f"{kind}.{name}" in stored}
+            with _readable(path), _quiet():
+                load({kind: found}, checkpoint_id=path, no_dist=True)
 
-    def best(self) -> dict[str, Any]:
-        with self._readable(self.folder / "best.pt"):
-            weights: dict[str, Any] = torch.load(self.folder / "best.pt", map_location="cpu", weights_only=True)
-        return weights
+    def _promote(self, written: Future[Any], work: Path, target: Path, known: dict[str, Any]) -> None:
+        written.result()
+        known["files"] = {path.name: sha256(path) for path in sorted(work.iterdir())}
+        write_json(work / MANIFEST, known | {"digest": _digest(known)})
+        if target.exists():
+            shutil.rmtree(target)
+        work.rename(target)
+        self._prune(target)
 
-    @contextmanager
-    def _readable(self, path: Path) -> Iterator[None]:
-        """Raises InputError for a checkpoint that is not as it was written: a disk may do what a kill cannot."""
-        try:
-            yield
-        except (OSError, EOFError, RuntimeError, UnpicklingError, CheckpointException) as error:
-            raise InputError(
-                f"{path}: the checkpoint is absent or damaged ({type(error).__name__}); remove {self.folder}, and the "
-                "run starts anew"
-            ) from error
+    def _prune(self, newest: Path) -> None:
+        # What stands after the newest was damaged, and passed over.
+        last = [path for path in self._all() if path <= newest][-self._kept :]
+        keep = {path.name for path in last} | {name for path in last if (name := _best_known_to(path))}
+        for path in self._all():
+            if path.name not in keep:
+                shutil.rmtree(path)
 
-    def _epochs(self) -> list[Path]:
-        return sorted(self.folder.glob("epoch-*"))
+    def _last_whole(self) -> tuple[Path, dict[str, Any]] | None:
+        found = self._all()
+        for path in reversed(found):
+            try:
+                manifest = _manifest(path)
+            except InputError as error:
+                log.warning("%s; the checkpoint before it is used", error)
+                continue
+            self._same_origin(path, manifest["origin"])
+            return path, manifest["progress"]
+        if found:
+            raise InputError(f"{self.folder}: no checkpoint is whole; remove the folder, and the run starts anew")
+        return None
+
+    def _same_origin(self, path: Path, origin: Mapping[str, Any]) -> None:
+        here = self._origin
+        differs = [key for key in {**origin, **here} if origin.get(key) != here.get(key)]
+        if differs:
+            said = ", ".join(f"{key} is {origin.get(key)!r} there and {here.get(key)!r} here" for key in differs)
+            raise InputError(f"{path}: a checkpoint of another model: {said}; remove {self.folder}, or train that one")
+
+    def _all(self) -> list[Path]:
+        return sorted(self.folder.glob("[0-9]*-[0-9]*"))
+
+
+def _name(epochs: int, batches: int = 0) -> str:
+    return f"{epochs:04d}-{batches:07d}"
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    """Raises InputError where a file is not as it was written: a disk may do what a kill cannot."""
+    if not (path / MANIFEST).is_file():
+        raise InputError(f"{path}: the checkpoint is damaged ({MANIFEST} is absent)")
+    manifest = read_json(path / MANIFEST)
+    if not isinstance(manifest, dict) or manifest.pop("digest", None) != _digest(manifest):
+        raise InputError(f"{path}: the checkpoint is damaged ({MANIFEST} is not as it was written)")
+    for name, digest in manifest["files"].items():
+        if not (path / name).is_file() or sha256(path / name) != digest:
+            raise InputError(f"{path}: the checkpoint is damaged ({name} is not as it was written)")
+    return manifest
+
+
+def _digest(known: Mapping[str, Any]) -> str:
+    return fingerprint(dict(known))
+
+
+def _best_known_to(path: Path) -> str | None:
+    try:
+        progress = Progress(**read_json(path / MANIFEST)["progress"])
+    except (OSError, InputError, KeyError, TypeError):
+        return None
+    return _name(progress.best + 1) if progress.valid else None
+
+
+def _stored(path: Path) -> dict[str, Tensor]:
+    """The tensors of a checkpoint by name, without their values."""
+    described = FileSystemReader(path).read_metadata().state_dict_metadata
+    return {
+        name: torch.empty(of.size, dtype=of.properties.dtype, device="meta")
+        for name, of in described.items()
+        if isinstance(of, TensorStorageMetadata)
+    }
+
+
+def _same_shapes(path: Path, state: State, stored: Mapping[str, Tensor]) -> None:
+    here = {f"{kind}.{name}": tuple(tensor.shape) for kind, of in state.items() for name, tensor in of.items()}
+    for name, shape in here.items():
+        there = tuple(stored[name].shape) if name in stored else "absent"
+        if there != shape:
+            raise InputError(f"{path}: a checkpoint of another model: {name} is {there} there and {shape} here")
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, CheckpointException, InputError) as error:
+        raise InputError(f"{path}: {_cause(error)}; remove {path.parent}, and the run starts anew") from error
+
+
+def _cause(error: BaseException) -> str:
+    """torch wraps what went wrong in each process."""
+    failures = getattr(error, "failures", {})
+    return str(next(iter(failures.values()))[0] if failures else error)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """torch warns of ShardedTensor, which TorchRec is made of, and of a load in one process."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -22,18 +22,33 @@ class Group:
     rank: int
     world: int
     device: torch.device
+    writers: dist.ProcessGroup
+    """The same processes over gloo: what goes on beside training does not get between its messages."""
 
     @property
     def leads(self) -> bool:
         """Rank 0 prints, validates, writes and publishes."""
         return self.rank == 0
 
-    def total(self, value: Tensor) -> float:
-        """The sum of a scalar over all processes."""
-        value = value.detach().clone()
+    def totals(self, values: Tensor) -> list[float]:
+        """The sums of values (n,) over all processes."""
+        values = values.detach().clone()
         if self.world > 1:
-            dist.all_reduce(value)
-        return float(value)
+            dist.all_reduce(values)
+        sums: list[float] = values.tolist()
+        return sums
+
+    def others(self, values: Tensor) -> Tensor:
+        """What the other processes hold, by rank, one after the other; each holds (n,), perhaps of another n."""
+        if self.world == 1:
+            return values[:0]
+        sizes = [torch.zeros(1, dtype=torch.int64, device=values.device) for _ in range(self.world)]
+        dist.all_gather(sizes, torch.tensor([len(values)], device=values.device))
+        longest = max(int(size) for size in sizes)
+        padded = [values.new_empty(longest) for _ in range(self.world)]
+        dist.all_gather(padded, torch.cat([values, values.new_zeros(longest - len(values))]))
+        held = zip(padded, sizes, strict=True)
+        return torch.cat([found[: int(size)] for rank, (found, size) in enumerate(held) if rank != self.rank])
 
     def from_leader(self, value: T | None) -> T:
         """What rank 0 holds, in every process."""
@@ -62,6 +77,6 @@ def process_group(device: str) -> Iterator[Group]:
     store = None if world > 1 else dist.HashStore()  # type: ignore[attr-defined]  # torch exports it without saying so
     dist.init_process_group("nccl" if device == "cuda" else "gloo", store=store, rank=rank, world_size=world)
     try:
-        yield Group(rank, world, here)
+        yield Group(rank, world, here, dist.new_group(backend="gloo"))
     finally:
         dist.destroy_process_group()

@@ -6,18 +6,22 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
-from typing import Any
 
 import torch
+from torch import Tensor
 
 from recsys.errors import InputError
 from recsys.models.network import Network, features
 from recsys.ragged import Int64
+from training.content import Content
 from training.engine.build import build_loss, build_network
 from training.engine.checkpoint import Checkpoints
 from training.engine.distributed import Group
-from training.engine.parallel import MODES
+from training.engine.parallel import MODES, unsynced
+from training.engine.progress import Progress
+from training.engine.schedule import factor
+from training.engine.timing import Clock
+from training.loader.batch import Batch
 from training.loader.plan import BatchPlan
 from training.settings import TrainSettings
 
@@ -26,110 +30,131 @@ class DivergedError(InputError):
     """The loss is no longer a finite number."""
 
 
-@dataclass
-class Progress:
-    """How far a run has come; a part of its checkpoint."""
-
-    epochs: int = 0
-    """Epochs done."""
-    losses: list[float] = field(default_factory=list)
-    """Mean training loss of each epoch."""
-    valid: list[float] = field(default_factory=list)
-    """Validation figure of each epoch."""
-    seconds: float = 0.0
-    """Of training and validation, over all processes that went on with the run one after the other."""
-
-    @property
-    def best(self) -> int:
-        """The epoch (from 0) with the highest validation figure."""
-        return max(range(len(self.valid)), key=self.valid.__getitem__)
-
-    def finished(self, epochs: int, patience: int) -> bool:
-        """All epochs done, or no better figure for ``patience`` of them."""
-        return self.epochs >= epochs or (self.epochs > 0 and self.epochs - 1 - self.best >= patience)
-
-
 class Engine:
     """One run: a model, spread over the processes of a group, and the batches it learns from.
 
-    train_counts: int64 (n_items,) plays in the training split, for the negative sampler.
+    train_counts: int64 (n_items,) plays in the training split, for the negative sampler. start: what the network's
+    first weights are changed by, before it is spread. content: of all items, where the settings ask for it.
     """
 
-    def __init__(self, settings: TrainSettings, plan: BatchPlan, train_counts: Int64, seed: int, group: Group) -> None:
+    def __init__(
+        self,
+        settings: TrainSettings,
+        plan: BatchPlan,
+        train_counts: Int64,
+        seed: int,
+        group: Group,
+        start: Callable[[Network], None] = lambda network: None,
+        content: Content | None = None,
+    ) -> None:
         self.settings, self.plan, self.group, self._seed = settings, plan, group, seed
+        self.content = content
         self.epochs = settings.epochs_for(plan.positions)
+        self.clock = Clock()
         # TorchRec asks torch whether it is being traced, and torch warns of the question.
         logging.getLogger("torch.fx._symbolic_trace").setLevel(logging.ERROR)
         torch.manual_seed(seed)
-        network = build_network(settings, len(train_counts), group.device)
+        network = build_network(settings, len(train_counts), group.device, content)
+        start(network)
         self.parallel = MODES[settings.mode](network, settings, group)
-        self.loss = build_loss(settings, train_counts, seed)
-
-    def train_epoch(self, epoch: int, on_batch: Callable[[float, float], None] = lambda progress, loss: None) -> float:
-        """The mean loss over the epoch's positions.
-
-        ``on_batch`` gets, for each global batch, the share of the run that is done and the loss.
-        Raises DivergedError, in every process, before a loss that is not finite is learned from.
-        """
-        # Dropout differs by rank; the place in the run is all that it depends on, so a resumed run draws the same.
-        torch.manual_seed(hash((self._seed, epoch, self.group.rank)) & 0xFFFF_FFFF)
-        self.parallel.model.train()
-        total = positions = 0.0
-        for batch in self.plan.batches(epoch, rank=self.group.rank, world=self.group.world):
-            self.parallel.set_rates(self._factor(batch.progress))
-            inputs, targets, ids = batch.inputs(self.loss, self.group.device)
-            states, vectors = self.parallel.model(inputs)
-            local = self.loss(states, vectors, targets, ids)
-            mean = self.group.total(local) / batch.positions
-            if not math.isfinite(mean):
-                raise DivergedError(
-                    f"the loss is {mean} in epoch {epoch + 1}; lower train.learning_rate "
-                    f"(it is {self.settings.learning_rate:g}) or train.scale"
-                )
-            self.parallel.update(local * (self.group.world / batch.positions))
-            total, positions = total + mean * batch.positions, positions + batch.positions
-            on_batch(batch.progress / self.epochs, mean)
-        return total / positions
-
-    def _factor(self, progress: float) -> float:
-        """Linear warm-up, then a cosine to 0 at the end of the last epoch."""
-        done, warmup = progress / self.epochs, self.settings.warmup
-        if done < warmup:
-            return (done + 1e-3) / (warmup + 1e-3)
-        return 0.5 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup)))
-
-    @torch.no_grad()
-    def item_vectors(self) -> torch.Tensor:
-        """(n_items, dim); every process must call it, since a sharded table is read together."""
-        self.parallel.core.eval()
-        device, n = self.group.device, self.parallel.core.config.n_items
-        one = torch.zeros(1, dtype=torch.int64, device=device)
-        vectors: torch.Tensor = self.parallel.core(features(one, one + 1, torch.arange(n, device=device)))[1]
-        return vectors
+        self.loss = build_loss(settings, train_counts, seed, group)
+        self._saved_at = time.monotonic()
 
     def fit(
         self,
         checkpoints: Checkpoints,
-        validate: Callable[[Network, torch.Tensor], float],
+        validate: Callable[[Network, Tensor], float],
         on_batch: Callable[[float, float], None] = lambda progress, loss: None,
     ) -> Iterator[Progress]:
-        """Train from the last checkpoint, or from the start; yields after each epoch, when it is safe on disk."""
-        progress = Progress(**(checkpoints.resume(self.parallel) or {}))
-        yield progress
-        while not progress.finished(self.epochs, self.settings.patience):
-            start = time.perf_counter()
-            progress.losses.append(self.train_epoch(progress.epochs, on_batch))
-            vectors = self.item_vectors()
-            figure = validate(self.parallel.core, vectors) if self.group.leads else None
-            progress.valid.append(self.group.from_leader(figure))
-            progress.epochs += 1
-            progress.seconds += time.perf_counter() - start
-            if self.group.leads and progress.best == progress.epochs - 1:
-                checkpoints.save_best(self._weights(vectors))
-            checkpoints.save(progress.epochs, self.parallel, asdict(progress))
-            yield progress
+        """Train from the last checkpoint, or from the start; yields after each epoch, when its checkpoint is on its
+        way to disk, and ends when it is there.
 
-    def _weights(self, vectors: torch.Tensor) -> dict[str, Any]:
-        """What one process needs to export the model, however it was spread."""
-        dense = {k: v for k, v in self.parallel.core.state_dict().items() if not k.startswith("items.")}
-        return {"dense": dense, "item_vectors": vectors}
+        ``on_batch`` gets, for each global batch, the share of the run that is done and the loss.
+        """
+        progress = checkpoints.resume(self.parallel) or Progress()
+        self.clock, self._saved_at = Clock(progress.parts), time.monotonic()
+        yield progress
+        try:
+            while not progress.finished(self.epochs, self.settings.patience):
+                for batch, loss, due in self.steps(progress.epochs, progress.batches):
+                    progress.step(loss, batch.positions)
+                    on_batch(batch.progress / self.epochs, loss)
+                    if due:
+                        self._save(checkpoints, progress)
+                progress.close_epoch(self._figure(validate))
+                self._save(checkpoints, progress)
+                yield progress
+        finally:
+            with self.clock.part("checkpoints"):
+                checkpoints.wait()
+
+    def steps(self, epoch: int, start: int = 0) -> Iterator[tuple[Batch, float, bool]]:
+        """Learn from the batches of an epoch from the one at ``start`` on; yields each one with its mean loss, and
+        whether a checkpoint is due.
+
+        Raises DivergedError, in every process, before a loss that is not finite is learned from.
+        """
+        batches = self.plan.batches(epoch, rank=self.group.rank, world=self.group.world, start=start)
+        for batch in self.clock.each("loading", batches):
+            with self.clock.part("compute"):
+                loss, due = self._learn(batch)
+            yield batch, loss, due
+
+    def _learn(self, batch: Batch) -> tuple[float, bool]:
+        # Dropout depends on the place in the run and the rank alone: no state of a generator has to be kept.
+        torch.manual_seed(hash((self._seed, batch.number, self.group.rank)) & 0xFFFF_FFFF)
+        self.parallel.model.train()
+        self.parallel.set_rates(factor(batch.progress / self.epochs, self.settings.warmup))
+        share = self.group.world / batch.positions
+        *parts, last = batch.split(self.settings.accumulate)
+        done = torch.zeros((), device=self.group.device)
+        for part in parts:
+            with unsynced(self.parallel.model):
+                loss = self._loss(part)
+                (loss * share).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            done += loss.detach()
+        loss = self._loss(last)
+        # The clock that counts is that of rank 0.
+        due = self.group.leads and time.monotonic() - self._saved_at > 60 * self.settings.checkpoint_minutes
+        total, dues = self.group.totals(torch.stack([done + loss.detach(), done.new_tensor(due)]))
+        mean = total / batch.positions
+        if not math.isfinite(mean):
+            raise DivergedError(
+                f"the loss is {mean} in epoch {int(batch.progress) + 1}; lower train.learning_rate "
+                f"(it is {self.settings.learning_rate:g}) or train.scale"
+            )
+        self.parallel.update(loss * share)
+        return mean, dues > 0
+
+    def _loss(self, batch: Batch) -> Tensor:
+        """The sum over the positions of a part of the global batch."""
+        device = self.group.device
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
+            inputs, targets, ids = batch.inputs(self.loss, device)
+            states, vectors = self.parallel.model(inputs, batch.side.to(device))
+            return self.loss(states, vectors, targets, ids, batch.lengths.to(device))
+
+    def item_vectors(self) -> Tensor:
+        """(n_items, dim); every process must call it, since a sharded table is read together."""
+        return item_vectors(self.parallel.core)
+
+    def _figure(self, validate: Callable[[Network, Tensor], float]) -> float:
+        with self.clock.part("evaluation"), self.parallel.evaluated() as network:
+            vectors = self.item_vectors()
+            return self.group.from_leader(validate(network, vectors) if self.group.leads else None)
+
+    def _save(self, checkpoints: Checkpoints, progress: Progress) -> None:
+        with self.clock.part("checkpoints"):
+            checkpoints.save(self.parallel, progress)
+        self._saved_at = time.monotonic()
+
+
+@torch.no_grad()
+def item_vectors(network: Network) -> Tensor:
+    """(n_items, dim) of the whole catalogue, as they are evaluated and exported."""
+    network.eval()
+    device = network.log_scale.device
+    one = torch.zeros(1, dtype=torch.int64, device=device)
+    ids = torch.arange(network.config.n_items, device=device)
+    vectors: Tensor = network(features(one, one + 1, ids))[1]
+    return vectors

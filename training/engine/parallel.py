@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Protocol
 
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from recsys.models.network import Network
+from training.engine.average import MovingAverage
 from training.engine.distributed import Group
 from training.settings import TrainSettings
 
@@ -27,6 +29,10 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adagrad": torch.optim.Adagrad,
     "sgd": torch.optim.SGD,
 }
+
+
+State = dict[str, dict[str, Tensor]]
+"""Tensors by kind and name: `model`, `optimizer`, `average`, `table_optimizer`."""
 
 
 class Parallel(Protocol):
@@ -42,20 +48,24 @@ class Parallel(Protocol):
         their rate there."""
         ...
 
-    def update(self, loss: torch.Tensor) -> None:
-        """One step down the gradient of ``loss``."""
+    def update(self, loss: Tensor) -> None:
+        """One step down the gradient of ``loss``, and of what went backward since the last one."""
         ...
 
-    def state(self) -> dict[str, Any]:
-        """What is the same in every process: weights and optimizer state."""
+    def evaluated(self) -> AbstractContextManager[Network]:
+        """Meanwhile `core` is what is evaluated and exported: the average of its weights, where one is kept."""
         ...
 
-    def tables(self) -> dict[str, Any]:
-        """What is cut over the processes, to be saved and read in place by torch.distributed.checkpoint."""
+    def state(self) -> State:
+        """All that later steps depend on, in place: what is written into the tensors is taken up.
+
+        What is cut over the processes is a ShardedTensor; everything else is the same in all of them. A torch optimizer
+        has tensors once it has made a step, not before.
+        """
         ...
 
-    def load(self, state: dict[str, Any]) -> None:
-        """Take up what `state` gave."""
+    def load_optimizer(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take up `optimizer` of a state."""
         ...
 
 
@@ -65,34 +75,40 @@ class Replicated:
     def __init__(self, model: Network, settings: TrainSettings, group: Group) -> None:
         self.core = model
         self.model: nn.Module = DistributedDataParallel(model) if group.world > 1 else model
+        weights = dict(model.named_parameters())
         self._optimizer = OPTIMIZERS[settings.optimizer](
             [
-                {"params": list(model.items.parameters()), "lr": settings.table_rate},
-                {"params": [p for name, p in model.named_parameters() if not name.startswith("items.")]},
+                {"params": [(n, p) for n, p in weights.items() if n.startswith("items.")], "lr": settings.table_rate},
+                {"params": [(n, p) for n, p in weights.items() if not n.startswith("items.")]},
             ],
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
             fused=True,
         )
         self._rates = [g["lr"] for g in self._optimizer.param_groups]
+        self._average = MovingAverage(weights, settings.ema) if settings.ema is not None else None
 
     def set_rates(self, factor: float) -> None:
         _set_rates(self._optimizer, self._rates, factor)
 
-    def update(self, loss: torch.Tensor) -> None:
-        self._optimizer.zero_grad()
+    def update(self, loss: Tensor) -> None:
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self._optimizer.step()
+        self._optimizer.zero_grad()
+        if self._average is not None:
+            self._average.update()
 
-    def state(self) -> dict[str, Any]:
-        return {"model": self.core.state_dict(), "optimizer": self._optimizer.state_dict()}
+    @contextmanager
+    def evaluated(self) -> Iterator[Network]:
+        with self._average.in_place() if self._average is not None else nullcontext():
+            yield self.core
 
-    def tables(self) -> dict[str, Any]:
-        return {}
+    def state(self) -> State:
+        average = {"average": self._average.state()} if self._average is not None else {}
+        return {"model": self.core.state_dict(), "optimizer": _optimizer_state(self._optimizer), **average}
 
-    def load(self, state: dict[str, Any]) -> None:
-        self.core.load_state_dict(state["model"])
-        self._optimizer.load_state_dict(state["optimizer"])
+    def load_optimizer(self, tensors: Mapping[str, Tensor]) -> None:
+        _load_optimizer(self._optimizer, tensors)
 
 
 class Sharded:
@@ -125,7 +141,7 @@ class Sharded:
         self.core: Network = self.model.module
         self._fused = self.model.fused_optimizer
         self._optimizer = OPTIMIZERS[settings.optimizer](
-            [p for name, p in self.core.named_parameters() if not name.startswith("items.")],
+            [(name, p) for name, p in self.core.named_parameters() if not name.startswith("items.")],
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
             fused=True,
@@ -139,22 +155,25 @@ class Sharded:
         _set_rates(self._fused, self._table_rates, factor)
         self._fused.step()
 
-    def update(self, loss: torch.Tensor) -> None:
-        self._optimizer.zero_grad()
+    def update(self, loss: Tensor) -> None:
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self._optimizer.step()
+        self._optimizer.zero_grad()
 
-    def state(self) -> dict[str, Any]:
-        dense = {name: value for name, value in self.core.state_dict().items() if not name.startswith("items.")}
-        return {"model": dense, "optimizer": self._optimizer.state_dict()}
+    @contextmanager
+    def evaluated(self) -> Iterator[Network]:
+        yield self.core
 
-    def tables(self) -> dict[str, Any]:
-        weights = {name: value for name, value in self.core.state_dict().items() if name.startswith("items.")}
-        return {"weights": weights, "optimizer": self._fused.state_dict()["state"]}
+    def state(self) -> State:
+        fused = self._fused.state_dict()["state"]
+        return {
+            "model": self.core.state_dict(),
+            "optimizer": _optimizer_state(self._optimizer),
+            "table_optimizer": {f"{name}.{key}": v for name, of in fused.items() for key, v in of.items()},
+        }
 
-    def load(self, state: dict[str, Any]) -> None:
-        self.core.load_state_dict(state["model"] | self.tables()["weights"])
-        self._optimizer.load_state_dict(state["optimizer"])
+    def load_optimizer(self, tensors: Mapping[str, Tensor]) -> None:
+        _load_optimizer(self._optimizer, tensors)
 
 
 MODES: dict[str, Callable[[Network, TrainSettings, Group], Parallel]] = {"replicated": Replicated, "sharded": Sharded}
@@ -165,6 +184,29 @@ def _set_rates(optimizer: Any, rates: list[float], factor: float) -> None:
         group["lr"] = rate * factor
 
 
+def _optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """By `<parameter>.<key>`."""
+    state = optimizer.state_dict()
+    names = _names(state)
+    return {f"{names[i]}.{key}": tensor for i, of in state["state"].items() for key, tensor in of.items()}
+
+
+def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    state = optimizer.state_dict()
+    index = {name: i for i, name in _names(state).items()}
+    found: defaultdict[int, dict[str, Tensor]] = defaultdict(dict)
+    for path, tensor in tensors.items():
+        name, _, key = path.rpartition(".")
+        found[index[name]][key] = tensor
+    optimizer.load_state_dict({"state": dict(found), "param_groups": state["param_groups"]})
+
+
+def _names(state: dict[str, Any]) -> dict[int, str]:
+    """The parameters of an optimizer's state by their numbers in it."""
+    groups = state["param_groups"]
+    return {i: name for group in groups for i, name in zip(group["params"], group["param_names"], strict=True)}
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """TorchRec's planner warns of its own defaults."""
@@ -172,3 +214,8 @@ def _quiet() -> Iterator[None]:
         warnings.simplefilter("ignore")
         logging.getLogger("torchrec").setLevel(logging.ERROR)
         yield
+
+
+def unsynced(model: nn.Module) -> AbstractContextManager[None]:
+    """Meanwhile gradients are added up in each process, and not yet averaged over them."""
+    return model.no_sync() if isinstance(model, DistributedDataParallel) else nullcontext()

@@ -10,7 +10,7 @@ from recsys.files import fingerprint
 from recsys.workspace import Workspace
 from training.settings import TrainSettings
 
-NOT_PART_OF_A_MODEL = {"seeds", "device", "threads"}
+NOT_PART_OF_A_MODEL = {"seeds", "device", "threads", "checkpoint_minutes", "checkpoints_kept"}
 """Settings that do not make another model; the seed stands in the run's name."""
 
 

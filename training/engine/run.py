@@ -16,12 +16,14 @@ from recsys.errors import InputError
 from recsys.scoring.neural import Neural
 from recsys.splits import Split
 from recsys.workspace import Workspace
+from training.content import Content, content_of
 from training.engine.build import build_network
 from training.engine.checkpoint import Checkpoints
 from training.engine.distributed import Group
 from training.engine.export import export
-from training.engine.loop import Engine, Progress
-from training.engine.results import Result, run_name
+from training.engine.loop import Engine, item_vectors
+from training.engine.progress import Progress
+from training.engine.results import NOT_PART_OF_A_MODEL, Result, run_name
 from training.engine.validation import Validator
 from training.loader.plan import BatchPlan
 from training.publish import git_commit, publish
@@ -37,7 +39,8 @@ def prepare(
     """An engine at its start, and what says how good its network is."""
     shuffled = settings.shuffled(dataset.manifest.task)
     plan = BatchPlan(split.train.items, settings.max_length, settings.batch_size, seed, shuffled)
-    engine = Engine(settings, plan, dataset.train_counts, seed, group)
+    content = content_of(dataset, settings.artist_rows) if settings.content else None
+    engine = Engine(settings, plan, dataset.train_counts, seed, group, content=content)
     return engine, Validator(dataset, split.valid, settings.valid_queries)
 
 
@@ -57,10 +60,11 @@ def train(
     InputError where another process is at this very run.
     """
     name, logged = run_name(dataset, settings, seed), 0
-    checkpoints = Checkpoints(workspace.runs / name, group)
     params = settings.model_dump(exclude={"seeds"}) | {"seed": seed}
     with _alone(workspace.runs / name, group), _record(workspace, dataset, name, params, group) as log:
         engine, validator = prepare(dataset, split, settings, seed, group)
+        origin = _origin(dataset, settings, seed)
+        checkpoints = Checkpoints(workspace.runs / name, group, origin, settings.checkpoints_kept)
         for progress in engine.fit(checkpoints, validator, on_batch):
             on_epoch(progress)
             for epoch in range(logged, progress.epochs):
@@ -75,12 +79,13 @@ def train(
             "loss": progress.losses[-1],
             "seconds": round(progress.seconds, 1),
         }
+        best = _best(checkpoints, progress, settings, len(dataset.items), engine.content)
         publish(
             workspace,
             dataset,
             name=name,
             model=settings.label,
-            scorers={"main": _best(checkpoints, settings), "popularity": Popularity().fit(split.train)},
+            scorers={"main": best, "popularity": Popularity().fit(split.train)},
             config=params,
             metrics=metrics,
         )
@@ -88,12 +93,19 @@ def train(
     return Result(seed, name, metrics, found=False)
 
 
-def _best(checkpoints: Checkpoints, settings: TrainSettings) -> Neural:
+def _origin(dataset: Dataset, settings: TrainSettings, seed: int) -> dict[str, Any]:
+    """What makes one run another than the next; threads and the like do not."""
+    stated = settings.model_dump(mode="json", exclude=NOT_PART_OF_A_MODEL)
+    return {"data": dataset.manifest.fingerprint, "tracks": len(dataset.items), "seed": seed} | stated
+
+
+def _best(
+    checkpoints: Checkpoints, progress: Progress, settings: TrainSettings, n_items: int, content: Content | None
+) -> Neural:
     """The scorer of the best epoch."""
-    best = checkpoints.best()
-    network = build_network(settings, len(best["item_vectors"]), torch.device("cpu"))
-    network.load_state_dict(best["dense"], strict=False)
-    return export(network, best["item_vectors"].numpy())
+    network = build_network(settings, n_items, torch.device("cpu"), content)
+    checkpoints.best(progress, network)
+    return export(network, item_vectors(network).numpy())
 
 
 @contextmanager

@@ -41,10 +41,7 @@ def main(target: Path) -> None:
                 **way, dim=16, layers=2, heads=2, max_length=12, dropout=0, epochs=EPOCHS, negatives=20, device="cpu"
             )
             engine = Engine(settings, plan, counts, seed=7, group=group)
-            steps: list[float] = []
-            for epoch in range(EPOCHS):
-                engine.train_epoch(epoch, lambda progress, loss, steps=steps: steps.append(loss))
-            losses.append(steps)
+            losses.append([loss for epoch in range(EPOCHS) for _, loss, _ in engine.steps(epoch)])
         if group.leads:
             target.write_text(json.dumps(losses))
 
