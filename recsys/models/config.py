@@ -40,6 +40,8 @@ class NetworkShape(BaseModel):
     """Blocks, one after the other."""
     heads: int = Field(default=2, ge=1)
     """Attention heads; they divide dim."""
+    feed_forward: int = Field(default=4, ge=1, le=8)
+    """Width of the feed-forward part of a block, in dims. hstu has none."""
     max_length: int = Field(default=50, ge=2, le=2048)
     """Positions of a row. Longer sequences are cut; when serving, the last tracks of a history count."""
     dropout: float = Field(default=0.2, ge=0, lt=1)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from recsys.models.blocks import BLOCKS
 from recsys.models.blocks.base import Layout
 from recsys.models.config import NetworkConfig
+from recsys.models.dropout import Dropout
 from recsys.models.side import NOTHING, Side, SideEmbedding, gap_bucket
 
 
@@ -25,7 +26,7 @@ class HistoryEncoder(nn.Module):
         self.side_dropout = config.side_dropout
         self.blocks = nn.ModuleList(BLOCKS[config.block](config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.dim)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     @property
     def max_length(self) -> int:

@@ -22,7 +22,9 @@ from torch import Tensor, nn
 
 from recsys.models.blocks.attention import CausalAttention
 from recsys.models.blocks.base import Block, Layout, lags
+from recsys.models.blocks.feed_forward import feed_forward
 from recsys.models.config import NetworkConfig
+from recsys.models.dropout import Dropout
 
 
 class BSARecBlock(Block):
@@ -30,15 +32,13 @@ class BSARecBlock(Block):
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        dim, dropout = config.dim, config.dropout
+        dim = config.dim
         self.alpha = 0.7 if config.filter_share is None else config.filter_share
         self.norm = nn.LayerNorm(dim)
         self.filter = CausalFilter(dim, config.max_length, config.filter_cutoff or 5)
         self.attention = CausalAttention(config)
-        self.feed_forward = nn.Sequential(
-            nn.LayerNorm(dim), nn.Linear(dim, 4 * dim), nn.GELU(), nn.Dropout(dropout), nn.Linear(4 * dim, dim)
-        )
-        self.dropout = nn.Dropout(dropout)
+        self.feed_forward = feed_forward(config)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, x: Tensor, layout: Layout | None = None, gaps: Tensor | None = None) -> Tensor:
         normed = self.norm(x)

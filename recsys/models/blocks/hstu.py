@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from recsys.models.blocks.base import Block, Layout, lags
 from recsys.models.config import NetworkConfig
+from recsys.models.dropout import Dropout
 from recsys.models.side import GAP_BUCKETS
 
 
@@ -37,7 +38,7 @@ class HSTUBlock(Block):
         # The first positions of a history add up few small weights: the usual 1e-5 would drown them.
         self.attended_norm = nn.LayerNorm(dim, eps=1e-8)
         self.out = nn.Linear(dim, dim)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, x: Tensor, layout: Layout | None = None, gaps: Tensor | None = None) -> Tensor:
         projected = functional.silu(self.into(self.norm(x)))

@@ -2,7 +2,7 @@
 a gated residual around each normalised layer, x + f(norm(x)) * sigmoid(W x).
 
 The feed-forward layer is SwiGLU (Shazeer, "GLU Variants Improve Transformer", 2020, section 2), as in RecTools. Its
-inner size is 8/3 dim, as that paper has it, so that its three matrices weigh what the two of a 4 dim layer do.
+inner size is 2/3 of the plain layer's, as that paper has it, so that its three matrices weigh what those two do.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from torch.nn import functional
 from recsys.models.blocks.attention import CausalAttention
 from recsys.models.blocks.base import Block, Layout
 from recsys.models.config import NetworkConfig
+from recsys.models.dropout import Dropout
 
 
 class LiGRBlock(Block):
@@ -20,13 +21,13 @@ class LiGRBlock(Block):
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        dim = config.dim
+        dim, inner = config.dim, 2 * config.feed_forward * config.dim // 3
         self.attention_norm = nn.LayerNorm(dim)
         self.attention = CausalAttention(config)
         self.attention_gate = nn.Linear(dim, dim)
-        self.feed_forward = nn.Sequential(nn.LayerNorm(dim), SwiGLU(dim, 8 * dim // 3, config.dropout))
+        self.feed_forward = nn.Sequential(nn.LayerNorm(dim), SwiGLU(dim, inner, config.dropout))
         self.feed_forward_gate = nn.Linear(dim, dim)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, x: Tensor, layout: Layout | None = None, gaps: Tensor | None = None) -> Tensor:
         attended = self.dropout(self.attention(self.attention_norm(x), layout))
@@ -41,7 +42,7 @@ class SwiGLU(nn.Module):
     def __init__(self, dim: int, inner: int, dropout: float) -> None:
         super().__init__()
         self.into = nn.Linear(dim, 2 * inner, bias=False)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.out = nn.Linear(inner, dim, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:

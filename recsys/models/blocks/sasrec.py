@@ -7,7 +7,9 @@ from torch import Tensor, nn
 
 from recsys.models.blocks.attention import CausalAttention
 from recsys.models.blocks.base import Block, Layout
+from recsys.models.blocks.feed_forward import feed_forward
 from recsys.models.config import NetworkConfig
+from recsys.models.dropout import Dropout
 
 
 class SASRecBlock(Block):
@@ -15,13 +17,10 @@ class SASRecBlock(Block):
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        dim, dropout = config.dim, config.dropout
-        self.attention_norm = nn.LayerNorm(dim)
+        self.attention_norm = nn.LayerNorm(config.dim)
         self.attention = CausalAttention(config)
-        self.feed_forward = nn.Sequential(
-            nn.LayerNorm(dim), nn.Linear(dim, 4 * dim), nn.GELU(), nn.Dropout(dropout), nn.Linear(4 * dim, dim)
-        )
-        self.dropout = nn.Dropout(dropout)
+        self.feed_forward = feed_forward(config)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, x: Tensor, layout: Layout | None = None, gaps: Tensor | None = None) -> Tensor:
         x = x + self.dropout(self.attention(self.attention_norm(x), layout))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys.models.blocks.base import Layout
@@ -12,6 +12,7 @@ from recsys.models.blocks.base import Layout
 LENGTHS = st.lists(st.integers(1, 9), min_size=1, max_size=30)
 
 
+@settings(deadline=None)
 @given(LENGTHS)
 def test_a_history_stands_in_one_piece_in_one_row(lengths: list[int]) -> None:
     layout = Layout.binned(torch.tensor(lengths))
@@ -27,6 +28,7 @@ def test_a_history_stands_in_one_piece_in_one_row(lengths: list[int]) -> None:
         assert len(set(row.tolist())) == 1
 
 
+@settings(deadline=None)
 @given(LENGTHS)
 def test_a_position_sees_itself_and_those_before_it_in_its_history(lengths: list[int]) -> None:
     layout = Layout.binned(torch.tensor(lengths))
@@ -43,6 +45,7 @@ def test_a_position_sees_itself_and_those_before_it_in_its_history(lengths: list
     assert layout.visible.any(2).all()
 
 
+@settings(deadline=None)
 @given(LENGTHS, st.booleans())
 def test_packing_undoes_padding(lengths: list[int], binned: bool) -> None:
     layout = (Layout.binned if binned else Layout.of)(torch.tensor(lengths))
