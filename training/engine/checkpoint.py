@@ -169,15 +169,22 @@ def _name(epochs: int, batches: int = 0) -> str:
 
 def _manifest(path: Path) -> dict[str, Any]:
     """Raises InputError where a file is not as it was written: a disk may do what a kill cannot."""
-    if not (path / MANIFEST).is_file():
-        raise InputError(f"{path}: the checkpoint is damaged ({MANIFEST} is absent)")
-    manifest = read_json(path / MANIFEST)
-    if not isinstance(manifest, dict) or manifest.pop("digest", None) != _digest(manifest):
-        raise InputError(f"{path}: the checkpoint is damaged ({MANIFEST} is not as it was written)")
-    for name, digest in manifest["files"].items():
-        if not (path / name).is_file() or sha256(path / name) != digest:
-            raise InputError(f"{path}: the checkpoint is damaged ({name} is not as it was written)")
-    return manifest
+    try:
+        manifest = read_json(path / MANIFEST)
+        whole = manifest.pop("digest") == _digest(manifest)
+    except (OSError, InputError, AttributeError, KeyError):
+        whole = False
+    spoilt = [] if whole else [MANIFEST]
+    if whole:
+        spoilt = [name for name, digest in manifest["files"].items() if not _is(path / name, digest)]
+    if spoilt:
+        raise InputError(f"{path}: the checkpoint is damaged ({', '.join(spoilt)} not as written)")
+    found: dict[str, Any] = manifest
+    return found
+
+
+def _is(path: Path, digest: str) -> bool:
+    return path.is_file() and sha256(path) == digest
 
 
 def _digest(known: Mapping[str, Any]) -> str:
@@ -214,7 +221,9 @@ def _same_shapes(path: Path, state: State, stored: Mapping[str, Tensor]) -> None
 def _readable(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, CheckpointException, InputError) as error:
+    except InputError as error:
+        raise InputError(f"{error}; remove {path.parent}, and the run starts anew") from error
+    except (OSError, CheckpointException) as error:
         raise InputError(f"{path}: {_cause(error)}; remove {path.parent}, and the run starts anew") from error
 
 

@@ -91,3 +91,52 @@ def test_a_loss_that_is_not_finite_stops_the_run_before_it_is_learned_from(group
     with pytest.raises(DivergedError, match=r"the loss is nan in epoch 1; lower train\.learning_rate"):
         next(engine.steps(0))
     torch.testing.assert_close(engine.item_vectors(), before)
+
+
+def learned(engine: Engine, epochs: int = 2) -> dict[str, torch.Tensor]:
+    """The weights after so many epochs."""
+    for epoch in range(epochs):
+        for _ in engine.steps(epoch):
+            pass
+    return {name: weight.clone() for name, weight in engine.parallel.core.state_dict().items()}
+
+
+@pytest.mark.parametrize("given", [{"loss": "full_softmax"}, {"loss": "sampled_softmax", "negatives": 4}])
+def test_a_batch_in_parts_teaches_what_the_whole_does(group: Group, given: dict[str, Any]) -> None:
+    whole, parts = (make(group, dropout=0, optimizer="sgd", accumulate=n, **given) for n in (1, 3))
+    before = whole.item_vectors()
+    torch.testing.assert_close(learned(parts), learned(whole), rtol=0, atol=1e-5)
+    assert not torch.allclose(before, whole.item_vectors(), atol=1e-2)
+
+
+def test_what_is_evaluated_is_the_average_of_the_weights(group: Group) -> None:
+    engine = make(group, ema=0.5)
+    name = "encoder.norm.weight"
+    weight = engine.parallel.core.encoder.norm.weight
+    expected = weight.detach().clone()
+    for step, _ in enumerate(engine.steps(0), 1):
+        decay = min(0.5, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * weight.detach()
+    learned_last = weight.detach().clone()
+    with engine.parallel.evaluated() as network:
+        torch.testing.assert_close(network.state_dict()[name], expected)
+    assert torch.equal(weight, learned_last)
+    assert not torch.allclose(expected, learned_last, atol=1e-4)
+
+
+def test_bfloat16_learns_too_and_keeps_weights_in_float32(group: Group) -> None:
+    engine = make(group, epochs=30, precision="bfloat16", dropout=0.0)
+    exact = make(group, epochs=30, dropout=0.0)
+    first = [next(run.steps(0))[1] for run in (engine, exact)]
+    assert first[0] == pytest.approx(first[1], rel=0.02)
+    assert first[0] != first[1]
+    weights = learned(engine, 30)
+    assert {weight.dtype for weight in weights.values()} == {torch.float32}
+    assert hit_rate(engine.parallel.core, engine.item_vectors()) == 1.0
+
+
+def test_a_run_says_where_its_time_went(tmp_path: Path, group: Group) -> None:
+    *_, progress = make(group, epochs=2).fit(Checkpoints(tmp_path, group), hit_rate)
+    assert progress.parts.keys() == {"loading", "compute", "evaluation", "checkpoints"}
+    assert min(progress.parts.values()) > 0
+    assert progress.seconds == sum(progress.parts.values())
