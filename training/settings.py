@@ -60,6 +60,9 @@ class TrainSettings(NetworkShape, Settings, table="train"):
     ema: float | None = Field(default=None, gt=0, lt=1)
     """Decay of an exponential moving average of the weights, which is what is evaluated and exported. None: no
     average."""
+    pretrained: Literal["co-occurrence"] | None = None
+    """What the item table starts from. co-occurrence: directions in which items that stand near each other in the
+    training sequences lie together (training/pretraining.py); replicated only. None: chance."""
     warm_start: str | None = None
     """A run (a name under runs/, or the bundle of that name) whose best weights this one begins with. Tracks are known
     again by their ids; a new one begins with the mean of the known, or by its content where the model reads it."""
@@ -156,6 +159,8 @@ class TrainSettings(NetworkShape, Settings, table="train"):
             return self
         if self.accumulate > 1:
             raise ValueError("accumulate: only with mode = 'replicated'; a fused optimizer steps in each backward pass")
+        if self.pretrained:
+            raise ValueError("pretrained: only with mode = 'replicated'; the rows of a sharded table start from chance")
         if self.ema is not None:
             raise ValueError("ema: only with mode = 'replicated'; an average reads the whole table at each step")
         if self.table_optimizer == "adam" and self.resolved_device == "cpu":

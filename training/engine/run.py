@@ -16,6 +16,7 @@ from recsys.errors import InputError
 from recsys.scoring.neural import Neural
 from recsys.splits import Split
 from recsys.workspace import Workspace
+from training import pretraining
 from training.content import Content, content_of
 from training.engine.build import build_network
 from training.engine.checkpoint import Checkpoints
@@ -40,7 +41,8 @@ def prepare(
     shuffled = settings.shuffled(dataset.manifest.task)
     plan = BatchPlan(split.train.items, settings.max_length, settings.batch_size, seed, shuffled)
     content = content_of(dataset, settings.artist_rows) if settings.content else None
-    engine = Engine(settings, plan, dataset.train_counts, seed, group, content=content)
+    start = pretraining.start(settings, split.train)
+    engine = Engine(settings, plan, dataset.train_counts, seed, group, start, content=content)
     return engine, Validator(dataset, split.valid, settings.valid_queries)
 
 
