@@ -15,6 +15,7 @@ from recsys.dataset import Dataset, Queries
 from recsys.errors import InputError
 from recsys.metrics import exposure, harness
 from recsys.metrics.bootstrap import Interval, paired_interval
+from recsys.plays import STORED
 from recsys.ragged import Float64, Int32, Ragged
 from recsys.scoring.base import CHUNK, Scorer, rank
 from recsys.splits import for_dataset
@@ -40,7 +41,7 @@ class Contest:
         self.dataset = dataset
         self.settings = settings
         self.metric = harness.PRIMARY[dataset.manifest.task]
-        self.split = for_dataset(dataset)
+        self.split = for_dataset(dataset.with_beside(STORED))
         self.queries = newest(self.split.test, settings.max_queries)
         self._catalogue = harness.Catalogue.of(dataset)
         self._groups = exposure.listener_groups(self.queries.histories, dataset.train_counts, len(harness.GROUPS))
@@ -50,7 +51,8 @@ class Contest:
         task = self.dataset.manifest.task
         scorer = bundle.scorers[bundle.policy.surfaces[SURFACE[task]].sources[0]]
         own = Vocabulary(bundle.catalogue["track_id"].to_list()).indices(self.dataset.items["track_id"])
-        asked = translated(self.queries.histories, own)
+        same = bundle.manifest.data.fingerprint == self.dataset.manifest.fingerprint
+        asked = translated(self.queries.histories if same else without_contexts(self.queries.histories), own)
         slates = self._slates(bundle.manifest.name, scorer, asked, harness.DEPTH[task])
         back = np.full(len(bundle.catalogue) + 1, -1, dtype=np.int32)  # the last stands for "no track" (-1)
         back[own[own >= 0]] = np.flatnonzero(own >= 0)
@@ -101,6 +103,16 @@ def translated(histories: Ragged, own: Int32) -> Ragged:
     """
     moved = replace(histories, values=own[histories.values])
     return moved.where(moved.values >= 0)
+
+
+def without_contexts(histories: Ragged) -> Ragged:
+    """A context is an index into the list of its own data set: to a bundle of other data it is unknown.
+
+    >>> told = {"context": np.array([0]), "time": np.array([9])}
+    >>> list(without_contexts(Ragged.from_lengths([3], [1], told)).beside)
+    ['time']
+    """
+    return replace(histories, beside={name: column for name, column in histories.beside.items() if name != "context"})
 
 
 def p95_ms(scorer: Scorer, histories: Ragged, k: int, mask_history: bool) -> float:

@@ -134,6 +134,16 @@ def test_dropout_acts_in_training_alone(encoder: HistoryEncoder, told: bool) -> 
     assert (encoder(vectors, lengths, side) - encoder(vectors, lengths, side)).abs().max() > 1e-2
 
 
+def test_bfloat16_is_near_float32(encoder: HistoryEncoder, told: bool) -> None:
+    vectors, lengths, side = batch(LENGTHS, told)
+    exact = encoder(vectors, lengths, side)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = encoder(vectors, lengths, side)
+    rounded.float().square().sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in encoder.parameters())
+    assert float((rounded - exact).detach().norm() / exact.detach().norm()) < 0.1
+
+
 def test_gradients_agree_with_finite_differences(block: str, told: bool) -> None:
     """In float64, towards the inputs and every parameter."""
     torch.manual_seed(0)
