@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from recsys.errors import InputError
-from training.presets import PRESETS
+from training.presets import PRESETS, stated
 from training.settings import TrainSettings
 
 
@@ -63,3 +63,11 @@ def test_the_file_is_read(workspace: Path) -> None:
 
 def test_every_field_says_what_it_is() -> None:
     assert [name for name, field in TrainSettings.model_fields.items() if not field.description] == []
+
+
+def test_the_command_line_stands_above_the_preset_and_the_preset_above_the_default() -> None:
+    assert stated(None, "hstu-large", dim=32)["dim"] == 32
+    assert stated(None, "hstu-large")["dim"] == 128
+    assert stated("two-tower", None)["model"] == "two-tower"
+    with pytest.raises(InputError, match=r"--preset: two-tower-small is of the model two-tower, not sequential"):
+        stated("sequential", "two-tower-small")

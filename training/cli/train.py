@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_origin
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from recsys.errors import InputError
 from recsys.workspace import Workspace
+from training.cli.assignments import assignments
 
 if TYPE_CHECKING:
     from recsys.dataset import Dataset
-    from training.engine.loop import Progress as RunProgress
+    from training.engine.progress import Progress as RunProgress
     from training.engine.results import Result
     from training.settings import TrainSettings
 
@@ -23,42 +25,66 @@ console = Console()
 
 
 def train(
-    model: Annotated[str | None, typer.Argument(help="The network.", show_default="sequential")] = None,
+    model: Annotated[
+        str | None, typer.Argument(help="sequential or two-tower.", show_default="sequential", metavar="[MODEL]")
+    ] = None,
     dataset: Annotated[str | None, typer.Option(help="Data set; may be left out where there is only one.")] = None,
-    preset: Annotated[str | None, typer.Option(help="Settings that go together; see below.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Settings that go together, such as hstu-small; see below.", show_default="small")
+    ] = None,
     seeds: Annotated[str | None, typer.Option(help="One run a seed.", show_default="1,2,3")] = None,
     epochs: Annotated[int | None, typer.Option(help="At most so many passes over the training split.")] = None,
     mode: Annotated[
         str | None,
         typer.Option(help="replicated (DDP) or sharded (the item table cut by TorchRec).", show_default="replicated"),
     ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Any other setting, once for each.", metavar="SETTING=VALUE", show_default=False),
+    ] = None,
+    settings: Annotated[
+        bool, typer.Option("--settings", help="Show every setting, its value here and what it means; train nothing.")
+    ] = False,
 ) -> None:
-    """Train a next-track transformer on a data set and publish one bundle a seed.
+    """Train a next-track model on a data set and publish one bundle a seed.
+
+    [bold]sequential[/]: a causal transformer over the history, of SASRec, LiGR, HSTU or BSARec blocks.
+    [bold]two-tower[/]: the history pooled, items by id and content, so that cold tracks are ranked too.
 
     Early stopping on the data set's own task: its validation queries, ranked over the full catalogue. Curves and
-    parameters go to MLflow, checkpoints to [bold]runs/[/]: a run that was killed goes on after its last epoch, and
-    one that is finished is found, not trained again. All settings: table [bold]train[/] of segue.toml, or
-    SEGUE_TRAIN_<FIELD> in the environment.
+    parameters go to MLflow, checkpoints to [bold]runs/[/]: a run that was killed goes on where it was, to the same
+    weights bit by bit, and one that is finished is found, not trained again.
+
+    Presets: tiny, small, large (SASRec), ligr-, hstu-, bsarec-, context-, content-small, two-tower-small, and some
+    with -large. They stand above segue.toml (table [bold]train[/]) and SEGUE_TRAIN_<SETTING>, below the command line.
 
     [dim]$[/] segue train --dataset yes
-    [dim]$[/] segue train --preset large --seeds 1 --epochs 20
-    [dim]$[/] SEGUE_TRAIN_DROPOUT=0.4 segue train
+    [dim]$[/] segue train sequential --preset hstu-small --seeds 1
+    [dim]$[/] segue train --preset large --set dropout=0.4 --set loss=sampled_softmax
+    [dim]$[/] segue train two-tower --settings
 
     On several processes, the same command under torchrun (gloo on CPU, nccl on GPUs):
 
     [dim]$[/] torchrun --nproc_per_node 2 --no-python segue train --mode sharded
+
+    docs/training.md goes on from here: retrain, tune, scale out, add a loss.
     """
     from recsys.dataset import Dataset
     from training.engine.results import finished
     from training.presets import stated
     from training.settings import TrainSettings
 
-    settings = TrainSettings.load(**stated(model, preset, seeds=_numbers(seeds), epochs=epochs, mode=mode))
+    given = {"seeds": _numbers(seeds), "epochs": epochs, "mode": mode}
+    said = {field: value for field, value in given.items() if value is not None}
+    chosen = TrainSettings.load(**stated(model, preset, **_parsed(assignments(set_, "--set", "dropout=0.4")), **said))
+    if settings:
+        _explain(chosen)
+        return
     workspace = Workspace()
     data = Dataset.open(workspace.dataset_folder(dataset))
-    results = [finished(workspace, data, settings, seed) for seed in settings.seeds]
-    if missing := [seed for seed, result in zip(settings.seeds, results, strict=True) if result is None]:
-        trained = iter(_train(workspace, data, settings, missing))
+    results = [finished(workspace, data, chosen, seed) for seed in chosen.seeds]
+    if missing := [seed for seed, result in zip(chosen.seeds, results, strict=True) if result is None]:
+        trained = iter(_train(workspace, data, chosen, missing))
         results = [result or next(trained) for result in results]
     if os.environ.get("RANK", "0") == "0":
         _show([result for result in results if result is not None], data)
@@ -73,7 +99,7 @@ def _train(workspace: Workspace, data: Dataset, settings: TrainSettings, seeds: 
     from training.engine.run import train
 
     torch.set_num_threads(settings.threads)
-    split = for_dataset(data)
+    split = for_dataset(data.with_beside(settings.columns))
     results: list[Result | None] = []
     with process_group(settings.resolved_device) as group:
         columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"), TimeElapsedColumn()
@@ -132,3 +158,29 @@ def _numbers(seeds: str | None) -> list[int] | None:
         return [int(word) for word in seeds.split(",")]
     except ValueError as error:
         raise InputError(f"--seeds: {seeds!r} is no list of numbers such as 1,2,3") from error
+
+
+def _parsed(words: dict[str, str]) -> dict[str, str | list[str]]:
+    """Lists are written with commas.
+
+    >>> _parsed({"side": "hour,gap", "dim": "32"})
+    {'side': ['hour', 'gap'], 'dim': '32'}
+    """
+    from training.settings import TrainSettings
+
+    fields = TrainSettings.model_fields
+    lists = {name for name in words if name in fields and get_origin(fields[name].annotation) is list}
+    return {name: value.split(",") if name in lists else value for name, value in words.items()}
+
+
+def _explain(settings: TrainSettings) -> None:
+    table = Table(title=f"{settings.label}: in bold, what is not the default", title_justify="left")
+    table.add_column("setting", no_wrap=True)
+    table.add_column("here", overflow="fold", max_width=18)
+    table.add_column("meaning")
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        changed = value != field.get_default(call_default_factory=True)
+        meaning = (field.description or "").replace("\n", " ")
+        table.add_row(name, Text(str(value), "bold" if changed else ""), meaning)
+    console.print(table)

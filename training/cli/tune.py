@@ -10,12 +10,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from recsys.errors import InputError
 from recsys.workspace import Workspace
+from training.cli.assignments import assignments
 
 if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
 
-    from training.engine.loop import Progress as RunProgress
+    from training.engine.progress import Progress as RunProgress
 
 console = Console()
 
@@ -52,7 +53,8 @@ def tune(
     from training.tuning.space import space
     from training.tuning.study import Study
 
-    settings = TuneSettings.load(trials=trials, minutes=minutes, space=_searched(search))
+    searched = assignments(search, "--search", "dim=32,64 or dropout=0.1..0.5") or None
+    settings = TuneSettings.load(trials=trials, minutes=minutes, space=searched)
     base = stated(model, preset)
     TrainSettings.load(**base)
     workspace = Workspace()
@@ -73,7 +75,7 @@ def _search(study: object) -> None:
     assert isinstance(study, Study)
     base = TrainSettings.load(**study.base)
     torch.set_num_threads(base.threads)
-    split, found = for_dataset(study.dataset), study.open()
+    split, found = for_dataset(study.dataset.with_beside(study.columns)), study.open()
     done = len(found.get_trials(states=DONE))
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[state]}")
     with process_group(base.resolved_device) as group, Progress(*columns, TimeElapsedColumn(), console=console) as bars:
@@ -106,17 +108,3 @@ def _best(found: optuna.Study) -> str:
 
     whole = [t.value or 0.0 for t in found.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))]
     return f" (best {max(whole):.4f})" if whole else ""
-
-
-def _searched(words: list[str] | None) -> dict[str, str] | None:
-    """
-    >>> _searched(["dim=32,64", "learning_rate=0.001..0.01 log"])
-    {'dim': '32,64', 'learning_rate': '0.001..0.01 log'}
-    """
-    if not words:
-        return None
-    pairs = [word.partition("=") for word in words]
-    for word, (name, sign, values) in zip(words, pairs, strict=True):
-        if not (name and sign and values):
-            raise InputError(f"--search: {word!r} must read setting=values, such as dim=32,64 or dropout=0.1..0.5")
-    return {name.strip(): values.strip() for name, _, values in pairs}

@@ -20,11 +20,13 @@ from optuna.trial import FrozenTrial, TrialState
 from recsys.dataset import Dataset
 from recsys.errors import InputError
 from recsys.files import fingerprint
+from recsys.models.config import Column
 from recsys.splits import Split
 from recsys.workspace import Workspace
 from training.engine.checkpoint import Checkpoints
 from training.engine.distributed import Group
-from training.engine.loop import DivergedError, Progress
+from training.engine.loop import DivergedError
+from training.engine.progress import Progress
 from training.engine.results import NOT_PART_OF_A_MODEL
 from training.engine.run import prepare
 from training.settings import TrainSettings
@@ -56,6 +58,13 @@ class Study:
     @property
     def folder(self) -> Path:
         return self.workspace.runs / self.name
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """What any of its trials may read of `Ragged.beside`."""
+        blocks = self.space["block"].extremes if "block" in self.space else (None,)
+        bases = [self.base if block is None else self.base | {"block": block} for block in blocks]
+        return tuple(sorted({column for base in bases for column in TrainSettings.load(**base).columns}))
 
     def open(self) -> optuna.Study:
         """The study with its trials so far."""

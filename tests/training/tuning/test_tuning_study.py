@@ -13,10 +13,8 @@ from typer.testing import CliRunner
 
 from recsys.cli import app
 from recsys.dataset import Dataset
-from recsys.errors import InputError
 from recsys.splits import Split, for_dataset
 from recsys.workspace import Workspace
-from training.cli.tune import _searched
 from training.engine.distributed import Group, process_group
 from training.tuning import report
 from training.tuning.settings import TuneSettings
@@ -108,9 +106,3 @@ def test_the_command_writes_what_segue_train_takes(
     monkeypatch.setenv("SEGUE_CONFIG", str(written))
     trained = CliRunner().invoke(app, ["train", "--epochs", "1"])
     assert trained.exit_code == 0, trained.output
-
-
-@pytest.mark.parametrize("word", ["dim", "=3", "dim="])
-def test_a_search_without_values_is_refused(word: str) -> None:
-    with pytest.raises(InputError, match="must read setting=values"):
-        _searched([word])
