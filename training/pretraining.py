@@ -31,14 +31,18 @@ NEAR = Rule(
     half_life_days=None,
 )
 """Items that stand near each other, in either order, nearer ones for more; the cosine of their counts."""
+ATTRIBUTES = 0.5
+"""The mass of likeness by attributes, where they are given, against that by company; the square of their cosine."""
 LENGTH = 0.6
 """Of a row. Scores know its direction alone; its length says how far a step of the optimizer turns it."""
 NOISE = 0.1
 """Of the same size in all: it tells items apart that were counted alike, and seeds from each other."""
 
 
-def cooccurrence(train: Sequences, dim: int) -> Float32:
+def cooccurrence(train: Sequences, dim: int, attributes: sparse.csr_array | None = None) -> Float32:
     """(n_items, dim) directions of length 1; zeros for what stands near nothing.
+
+    attributes: CSR (n_items, m), rows of length 1: then items of like attributes lie together too.
 
     >>> from recsys.ragged import Ragged
     >>> pairs = Sequences(Ragged.of([[0, 1], [2, 3], [0, 1], [2, 3]]), np.arange(4), None, 5)
@@ -47,7 +51,11 @@ def cooccurrence(train: Sequences, dim: int) -> Float32:
     [1.0, 1.0, 0.0, 0.0, 0.0]
     """
     similarity = count(train, NEAR, None).similarity.astype(np.float64).sqrt()
-    return directions((similarity + similarity.T) / 2, dim)
+    similarity = (similarity + similarity.T) / 2
+    if attributes is not None:
+        alike = (attributes @ attributes.T).power(2)
+        similarity = similarity / similarity.sum() + ATTRIBUTES * alike / alike.sum()
+    return directions(similarity, dim)
 
 
 def directions(matrix: sparse.csr_array, dim: int) -> Float32:
@@ -61,11 +69,13 @@ def directions(matrix: sparse.csr_array, dim: int) -> Float32:
     return found
 
 
-def start(settings: TrainSettings, train: Sequences) -> Callable[[Network], None]:
-    """What Engine's ``start`` takes: it fills the item table as the settings say."""
+def start(
+    settings: TrainSettings, train: Sequences, attributes: sparse.csr_array | None = None
+) -> Callable[[Network], None]:
+    """What Engine's ``start`` takes: it fills the item table as the settings say, ``attributes`` as cooccurrence."""
     if settings.pretrained is None:
         return lambda network: None
-    return starting_from(cooccurrence(train, settings.dim))
+    return starting_from(cooccurrence(train, settings.dim, attributes))
 
 
 def starting_from(rows: Float32) -> Callable[[Network], None]:

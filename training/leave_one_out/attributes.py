@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse.linalg import svds
 
 from recsys.ragged import Float32, Ragged
 from recsys.scoring.neighbours import history_weights
@@ -37,11 +36,3 @@ class AttributeNeighbours:
         votes = sparse.csr_array((weights, (rows, items)), shape=(len(histories), self.n_items), dtype=np.float32)
         dense: Float32 = (votes @ self.attributes @ self.attributes.T).toarray()
         return dense
-
-
-def condensed(attributes: sparse.csr_array, dim: int) -> Float32:
-    """(n_items, dim or fewer) the coordinates of the items along the greatest singular vectors."""
-    dim = min(dim, *(side - 1 for side in attributes.shape))
-    left, values, _ = svds(attributes, k=dim, random_state=0)
-    vectors: Float32 = (left * values).astype(np.float32)
-    return vectors
