@@ -12,7 +12,7 @@ TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
 FBGEMM := $(shell sed -n 's/^fbgemm_gpu-cpu==//p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help install java demo test test-all lint types bench bench-features protos docs clean
+.PHONY: help install java demo test test-all lint types bench bench-features bench-training bench-accuracy protos docs clean
 
 help:  ## Show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -63,6 +63,14 @@ bench: install  ## Measure (asserts nothing)
 # Simulated worlds of 1, 3 and 10 million events; a quarter of an hour on two cores, and some 5 GB of scratch space.
 bench-features: install  ## Measure import and feature jobs, their slopes, and what they come to at a billion events
 	$(BIN)/python benchmarks/features --catalogue $(BENCH)
+
+# The peers get environments of their own under workspace/benchmarks; they are made once.
+bench-training: install  ## Measure training speed and memory against RecTools, RePlay and RecBole
+	$(BIN)/python benchmarks/training $(BENCH)
+
+# Hours; what is finished is found again.
+bench-accuracy: install  ## Accuracy on the real sets in SEGUE_DATA, with seeds and intervals
+	$(BIN)/python benchmarks/accuracy $(BENCH)
 
 protos: install  ## Generate protos/segue/v1/*_pb2* from the .proto files
 	$(BIN)/python protos/generate.py
