@@ -6,8 +6,8 @@ A folder `features/<name>/` with `items.parquet`, `sequences.parquet`, `content.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -146,13 +146,17 @@ class Skips:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set in memory. ``items`` is ITEMS of recsys.schema; ``split`` holds 0, 1, 2 for train, valid, test."""
+    """A data set in memory. ``items`` is ITEMS of recsys.schema; ``split`` holds 0, 1, 2 for train, valid, test.
+
+    parts: the sequences of a split where they lie in a memory map (training.loader.arrays); `part` gives those then.
+    """
 
     folder: Path
     manifest: DatasetManifest
     items: pl.DataFrame
     sequences: Sequences
     split: npt.NDArray[np.int8]
+    parts: Mapping[str, Sequences] = field(default_factory=dict)
 
     @classmethod
     def open(cls, folder: Path) -> Self:
@@ -187,6 +191,8 @@ class Dataset:
 
     def part(self, *splits: Literal["train", "valid", "test"]) -> Sequences:
         """The sequences of one split, or of several."""
+        if len(splits) == 1 and splits[0] in self.parts:
+            return self.parts[splits[0]]
         codes = [("train", "valid", "test").index(s) for s in splits]
         return self.sequences.take(np.isin(self.split, codes))
 
@@ -198,7 +204,7 @@ class Dataset:
         ends = (
             pl.scan_parquet(self.folder / "sequences.parquet", glob=False).select(last).collect().to_series().to_numpy()
         )
-        return replace(self, sequences=replace(self.sequences, starts=ends)).part(*splits)
+        return replace(self, sequences=replace(self.sequences, starts=ends), parts={}).part(*splits)
 
     def with_beside(self, columns: Iterable[str]) -> Self:
         """The same, with what is told of each play beside the items of `sequences`; see recsys.plays.
@@ -212,7 +218,7 @@ class Dataset:
             return self
         beside = plays(pl.read_parquet(path, columns=["items", *sorted(stored)], glob=False), wanted).beside
         items = replace(self.sequences.items, beside=beside)
-        return replace(self, sequences=replace(self.sequences, items=items))
+        return replace(self, sequences=replace(self.sequences, items=items), parts={})
 
     def contexts(self) -> Ragged | None:
         """In which context each item of `sequences` was played: indices into ``manifest.contexts``, -1 unknown.

@@ -20,12 +20,15 @@ MANY_OWNERS = 30
 """From so many owners on, a time-split data set is taken to hold listeners, and the bootstrap resamples them."""
 
 
-def for_dataset(dataset: Dataset, *, seeds: int = 5, min_tracks: int = 10) -> Split:
+def for_dataset(dataset: Dataset, *, seeds: int = 5, min_tracks: int = 10, most: int | None = None) -> Split:
     """The queries that a data set's manifest asks for, checked by recsys.splits.guards.
 
     ``seeds`` and ``min_tracks`` are for the task `continuation`: the first five tracks are given, and only playlists of
     ten distinct tracks or more are asked. That is the convention of the figures known for yes-radio, where a
     playlist-kNN has an NDCG of .43 and 1.6 clicks; with playlists of six tracks or more it would be .34 and 6.4.
+
+    most: with the task `next`, a fixed sample of so many queries a part: all of them hold each play as often as it was
+    heard before, so they are larger than the data.
 
     Raises InputError on a leak, on too many copies, or where a part is left without queries.
     """
@@ -46,7 +49,7 @@ def for_dataset(dataset: Dataset, *, seeds: int = 5, min_tracks: int = 10) -> Sp
                 f"first {seeds} tracks given, the rest asked; playlists of {min_tracks} tracks or more; seeds left out"
             )
         else:
-            valid, test = (_next(parts[p], protocol == "global_time") for p in ("valid", "test"))
+            valid, test = (_next(parts[p], protocol == "global_time", most) for p in ("valid", "test"))
             line = "every play after a session's first; full ranking, history kept"
         split = Split(parts["train"], valid, test, f"{_CUT[protocol]}; {line}", dropped)
     for name, queries in (("valid", split.valid), ("test", split.test)):
@@ -63,7 +66,7 @@ _CUT = {
 }
 
 
-def _next(part: Sequences, by_listener: bool) -> Queries:
+def _next(part: Sequences, by_listener: bool, most: int | None) -> Queries:
     """Listeners are resampled as a whole; a few stations or DJs would make no bootstrap, so their sessions are."""
     many = by_listener and len(np.unique(part.owners)) >= MANY_OWNERS
-    return next_track(part, cluster="owner" if many else "session")
+    return next_track(part, cluster="owner" if many else "session", most=most)

@@ -66,5 +66,16 @@ def is_repeat(queries: Queries) -> Bool:
     return np.bincount(queries.targets.rows[hit], minlength=len(queries)) > 0
 
 
+def sampled(n: int, most: int | None) -> Int64:
+    """Places of a fixed sample of ``most`` among n, in order; all of them where there are no more, or for None.
+
+    >>> sampled(3, most=5).tolist(), len(sampled(1000, most=5))
+    ([0, 1, 2], 5)
+    """
+    if most is None or n <= most:
+        return np.arange(n)
+    return np.sort(np.random.default_rng(0).permutation(n)[:most])
+
+
 def _span(items: Ragged) -> int:
     return int(items.values.max()) + 1 if len(items.values) else 1

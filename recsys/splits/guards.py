@@ -13,8 +13,6 @@ Three faults are looked for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 
@@ -25,6 +23,7 @@ from recsys.splits.base import is_repeat
 
 MIN_TRACKS = 5
 MAX_SHARE = 0.1
+ROWS_AT_ONCE = 65_536
 
 
 def copies(items: Ragged, min_tracks: int = MIN_TRACKS) -> Bool:
@@ -35,9 +34,7 @@ def copies(items: Ragged, min_tracks: int = MIN_TRACKS) -> Bool:
     >>> copies(Ragged.of([[1, 2, 3], [3, 2, 1], [1, 2, 3], [1]]), min_tracks=2).tolist()
     [False, False, True, False]
     """
-    _, first, group = np.unique(_signatures(items), return_index=True, return_inverse=True)
-    repeated: Bool = (first[group] != np.arange(len(items))) & (items.lengths >= min_tracks)
-    return repeated
+    return _repeated(_signatures(items)) & (items.lengths >= min_tracks)
 
 
 def without_copies(
@@ -47,8 +44,7 @@ def without_copies(
 
     Raises InputError where copies are more than ``max_share`` of a part's sequences of ``min_tracks`` or more.
     """
-    stacked = _stack([part.items for part in parts.values()])
-    copied = copies(stacked, min_tracks)
+    repeated = _repeated(np.concatenate([_signatures(part.items) for part in parts.values()]))
     ends = np.cumsum([len(part) for part in parts.values()])
     kept: dict[str, Sequences] = {}
     dropped: dict[str, int] = {}
@@ -56,8 +52,9 @@ def without_copies(
         if i == 0:
             kept[name] = part
             continue
-        copy = copied[ends[i] - len(part) : ends[i]]
-        count, long = int(copy.sum()), int((part.items.lengths >= min_tracks).sum())
+        long_enough = part.items.lengths >= min_tracks
+        copy = repeated[ends[i] - len(part) : ends[i]] & long_enough
+        count, long = int(copy.sum()), int(long_enough.sum())
         if count > max_share * long:
             raise InputError(
                 f"{count} of the {long} {name} sequences of {min_tracks} tracks or more are copies of earlier "
@@ -105,16 +102,25 @@ def _by_start(sequences: Sequences) -> Sequences:
     return sequences.take(np.argsort(sequences.starts, kind="stable"))
 
 
-def _stack(parts: Sequence[Ragged]) -> Ragged:
-    return Ragged.from_lengths(np.concatenate([p.values for p in parts]), np.concatenate([p.lengths for p in parts]))
+def _repeated(signatures: npt.NDArray[np.uint64]) -> Bool:
+    """(rows,) true where an earlier row has the same signature."""
+    _, first, group = np.unique(signatures, return_index=True, return_inverse=True)
+    repeated: Bool = first[group] != np.arange(len(signatures))
+    return repeated
 
 
 def _signatures(items: Ragged) -> npt.NDArray[np.uint64]:
-    """(rows,) a sum over a row of splitmix64 of (place, track), modulo 2**64."""
-    z = (items.positions.astype(np.uint64) << np.uint64(32)) + items.values.astype(np.uint64) + np.uint64(1)
-    z *= np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(z ^ (z >> np.uint64(31)), dtype=np.uint64)])
-    rows: npt.NDArray[np.uint64] = sums[items.offsets[1:]] - sums[items.offsets[:-1]]
-    return rows
+    """(rows,) a sum over a row of splitmix64 of (place, track), modulo 2**64. Some rows at a time: it takes 40 bytes
+    an item."""
+    signatures = np.zeros(len(items), dtype=np.uint64)
+    for start in range(0, len(items), ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
+        offsets = items.offsets[start : start + ROWS_AT_ONCE + 1]
+        some = Ragged(items.values[offsets[0] : offsets[-1]], offsets - offsets[0])
+        z = (some.positions.astype(np.uint64) << np.uint64(32)) + some.values.astype(np.uint64) + np.uint64(1)
+        z *= np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(z ^ (z >> np.uint64(31)), dtype=np.uint64)])
+        signatures[rows] = sums[some.offsets[1:]] - sums[some.offsets[:-1]]
+    return signatures

@@ -19,7 +19,7 @@ import numpy as np
 from recsys.dataset import Queries, Sequences
 from recsys.errors import InputError
 from recsys.ragged import Ragged
-from recsys.splits.base import folded
+from recsys.splits.base import folded, sampled
 
 
 def next_track(
@@ -28,8 +28,9 @@ def next_track(
     max_history: int = 100,
     mask_history: bool = False,
     cluster: Literal["session", "owner"] = "session",
+    most: int | None = None,
 ) -> Queries:
-    """One query for each play but the first of each session.
+    """One query for each play but the first of each session; of a fixed sample of them with ``most``.
 
     >>> s = Sequences(Ragged.of([[4, 4, 5, 6], [7]]), np.arange(2), None, 8)
     >>> q = next_track(s)
@@ -40,6 +41,7 @@ def next_track(
         raise InputError(f"max_history must be 1 or more, got {max_history}")
     items = folded(sequences.items)
     asked = np.flatnonzero(items.positions > 0)
+    asked = asked[sampled(len(asked), most)]
     session, place = items.rows[asked], items.positions[asked]
     lengths = np.minimum(place, max_history)
     # Row i of the histories is the run of values that ends just before asked[i].
@@ -51,4 +53,5 @@ def next_track(
         session if cluster == "session" else sequences.owners[session],
         None if sequences.starts is None else sequences.starts[session].astype("datetime64[D]"),
         mask_history,
+        sequences.owners[session],
     )

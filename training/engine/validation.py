@@ -15,6 +15,7 @@ from recsys.models.side import Side
 from recsys.ragged import Float32, Ragged
 from recsys.scoring.base import Scorer
 from recsys.scoring.neural import from_column_0
+from recsys.splits.base import sampled
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,7 @@ class Validator:
     def __init__(self, dataset: Dataset, queries: Queries, sample: int) -> None:
         self.metric = PRIMARY[dataset.manifest.task]
         self._measure = primary(dataset.manifest.task)
-        if len(queries) > sample:
-            queries = queries.take(np.sort(np.random.default_rng(0).permutation(len(queries))[:sample]))
-        self._queries = queries
+        self._queries = queries.take(sampled(len(queries), sample))
 
     def __call__(self, model: Network, item_vectors: torch.Tensor) -> float:
         # Measuring only asks for scores; saving and evidence are the exported scorer's.

@@ -1,10 +1,11 @@
-"""The training rows of a data set as memory-mapped arrays: memory holds what an epoch is reading, not all there is.
+"""A data set's sequences as memory-mapped arrays: memory holds what an epoch is reading, not all there is.
 
-arrays/<dataset>/      in the workspace; made from `sequences.parquet` when first asked for, and found from then on
-  offsets.npy          int64 (sequences + 1,)
-  items.npy            int32 (plays,)
-  time.npy, ...        what stands beside the items (recsys.plays), where the data set tells of it
-  manifest.json        the data set's fingerprint, its file's size and time, the SHA-256 of each array
+arrays/<dataset>/       in the workspace; made from `sequences.parquet` when first asked for, and found from then on
+  train/offsets.npy     int64 (sequences + 1,)
+  train/items.npy       int32 (plays,)
+  train/time.npy, ...   what stands beside the items (recsys.plays), where the data set tells of it
+  valid/, test/         the same
+  manifest.json         the data set's fingerprint, its file's size and time, the SHA-256 of each array
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow.parquet as pq
 
-from recsys.dataset import Dataset
+from recsys.dataset import Dataset, Sequences
 from recsys.errors import InputError
 from recsys.files import new_folder, read_json, sha256, write_json
 from recsys.plays import STORED, plays
 from recsys.ragged import Ragged
-from recsys.splits import Split
+from recsys.schema import SPLITS
 from recsys.workspace import Workspace
 
 VERSION = 1
@@ -36,14 +37,14 @@ BESIDE = {"time": "int64", "context": "int16", "skips": "int8"}
 """The columns of recsys.plays, as they are stored."""
 
 
-def mapped(workspace: Workspace, dataset: Dataset, split: Split, columns: Iterable[str] = ()) -> Split:
-    """The split with its training rows in a memory map, and those of ``columns`` beside them that the data tell of.
+def mapped(workspace: Workspace, dataset: Dataset, columns: Iterable[str] = ()) -> Dataset:
+    """The data set with its parts in memory maps, and those of ``columns`` beside their items that it tells of.
 
     Arrays that are damaged, or of other data, are made anew. Processes that ask at once wait for the one that makes
-    them. Leave-one-out, which is for published and small sets, cuts each sequence: its rows stay in memory.
+    them. Leave-one-out, which is for published and small sets, cuts each sequence: those stay in memory.
     """
     if dataset.manifest.protocol == "leave_one_out":
-        return split
+        return dataset.with_beside(columns)
     folder = workspace.arrays / dataset.manifest.name
     with _alone(folder):
         stamp = _stamp(dataset)
@@ -53,9 +54,15 @@ def mapped(workspace: Workspace, dataset: Dataset, split: Split, columns: Iterab
             sums = _sums(folder, stamp)
         if sums is None:
             raise InputError(f"{folder}: the arrays are not as they were written; is the disk sound?")
-        opened = {name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in sums}
-    beside = {name: opened[name] for name in columns if name in opened}
-    return replace(split, train=replace(split.train, items=Ragged(opened["items"], opened["offsets"], beside)))
+        opened = {name: np.asarray(np.load(folder / name, mmap_mode="r")) for name in sums}
+    parts = {}
+    for code, split in enumerate(SPLITS):
+        beside = {name: opened[f"{split}/{name}.npy"] for name in columns if f"{split}/{name}.npy" in opened}
+        items = Ragged(opened[f"{split}/items.npy"], opened[f"{split}/offsets.npy"], beside)
+        rows, whole = dataset.split == code, dataset.sequences
+        starts = None if whole.starts is None else whole.starts[rows]
+        parts[split] = Sequences(items, whole.owners[rows], starts, whole.n_items)
+    return replace(dataset, parts=parts)
 
 
 def _stamp(dataset: Dataset) -> dict[str, Any]:
@@ -76,9 +83,8 @@ def _sums(folder: Path, stamp: dict[str, Any]) -> dict[str, str] | None:
         if {key: found[key] for key in stamp} != stamp:
             return None
         sums: dict[str, str] = found["sha256"]
-        whole = sums.keys() >= {"items", "offsets"} and all(
-            sha256(folder / f"{name}.npy") == digest for name, digest in sums.items()
-        )
+        needed = {f"{split}/{name}.npy" for split in SPLITS for name in ("items", "offsets")}
+        whole = sums.keys() >= needed and all(sha256(folder / name) == digest for name, digest in sums.items())
     except (OSError, InputError, LookupError, TypeError, AttributeError):
         return None
     return sums if whole else None
@@ -88,24 +94,40 @@ def _write(dataset: Dataset, folder: Path, stamp: dict[str, Any]) -> None:
     """Piece by piece: memory holds one piece, however many there are."""
     source = pq.ParquetFile(dataset.folder / "sequences.parquet")
     stored = [name for name in STORED.values() if name in source.schema_arrow.names]
+    told: set[str] = set()
     with ExitStack() as files:
-        kinds = {"items": "int32", "offsets": "int64", **BESIDE}
-        arrays = {name: files.enter_context(_Growing(folder / f"{name}.npy", kind)) for name, kind in kinds.items()}
-        arrays["offsets"].append(np.zeros(1))
-        told: set[str] = set()
+        parts = {split: files.enter_context(_Part(folder / split)) for split in SPLITS}
         for batch in source.iter_batches(PIECE, columns=["split", "items", *stored], use_threads=False):
             table = pl.from_arrow(batch)
             assert isinstance(table, pl.DataFrame)
-            piece = plays(table.filter(pl.col("split") == "train"), BESIDE)
-            arrays["offsets"].append(piece.offsets[1:] + arrays["items"].length)
-            arrays["items"].append(piece.values)
-            for name in BESIDE:
-                arrays[name].append(piece.beside.get(name, np.full(len(piece.values), -1)))
-            told |= piece.beside.keys()
+            for split, part in parts.items():
+                piece = plays(table.filter(pl.col("split") == split), BESIDE)
+                part.append(piece)
+                told |= piece.beside.keys()
     for name in BESIDE.keys() - told:
-        (folder / f"{name}.npy").unlink()
-    sums = {path.stem: sha256(path) for path in sorted(folder.glob("*.npy"))}
+        for split in SPLITS:
+            (folder / split / f"{name}.npy").unlink()
+    sums = {str(path.relative_to(folder)): sha256(path) for path in sorted(folder.glob("*/*.npy"))}
     write_json(folder / "manifest.json", stamp | {"sha256": sums})
+
+
+class _Part(ExitStack):
+    """The arrays of one split, while they are written."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        folder.mkdir()
+        kinds = {"items": "int32", "offsets": "int64", **BESIDE}
+        self._arrays = {
+            name: self.enter_context(_Growing(folder / f"{name}.npy", kind)) for name, kind in kinds.items()
+        }
+        self._arrays["offsets"].append(np.zeros(1))
+
+    def append(self, piece: Ragged) -> None:
+        self._arrays["offsets"].append(piece.offsets[1:] + self._arrays["items"].length)
+        self._arrays["items"].append(piece.values)
+        for name in BESIDE:
+            self._arrays[name].append(piece.beside.get(name, np.full(len(piece.values), -1)))
 
 
 class _Growing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from recsys.dataset import Dataset
 from recsys.files import read_json, write_json
 from recsys.ragged import Ragged
-from recsys.splits import Split, for_dataset
+from recsys.splits import for_dataset
 from recsys.workspace import Workspace
 from training.loader import arrays
 from training.loader.arrays import mapped
@@ -47,7 +48,7 @@ def dataset(make_dataset: Callable[..., Dataset]) -> Dataset:
 
 
 def rows(workspace: Workspace, dataset: Dataset, columns: list[str] = COLUMNS) -> Ragged:
-    return mapped(workspace, dataset, for_dataset(dataset), columns).train.items
+    return mapped(workspace, dataset, columns).part("train").items
 
 
 def assert_same(found: Ragged, expected: Ragged) -> None:
@@ -103,7 +104,7 @@ SPOILS: dict[str, Callable[[Path], Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", ["items.npy", "offsets.npy", "time.npy", "manifest.json"])
+@pytest.mark.parametrize("name", ["train/items.npy", "train/offsets.npy", "valid/time.npy", "manifest.json"])
 @pytest.mark.parametrize("spoil", SPOILS)
 def test_damaged_ones_are_made_anew(tiny_workspace: Workspace, dataset: Dataset, name: str, spoil: str) -> None:
     whole = rows(tiny_workspace, dataset)
@@ -138,10 +139,20 @@ def test_another_data_set_of_the_same_name_gets_its_own(
 
 def test_leave_one_out_stays_in_memory(tiny_workspace: Workspace, dataset: Dataset) -> None:
     manifest = dataset.manifest.model_copy(update={"protocol": "leave_one_out"})
-    cut = Dataset(dataset.folder, manifest, dataset.items, dataset.sequences, dataset.split)
-    split = Split(cut.part("train"), *(for_dataset(dataset).valid,) * 2, "leave-one-out")
-    assert mapped(tiny_workspace, cut, split) is split
+    cut = mapped(tiny_workspace, replace(dataset, manifest=manifest), COLUMNS)
+    assert set(cut.part("train", "valid").items.beside) == set(COLUMNS)
     assert not tiny_workspace.arrays.exists()
+
+
+def test_splits_of_mapped_parts_are_those_in_memory(tiny_workspace: Workspace, dataset: Dataset) -> None:
+    found, expected = for_dataset(mapped(tiny_workspace, dataset, COLUMNS)), for_dataset(dataset.with_beside(COLUMNS))
+    for mine, theirs in ((found.valid, expected.valid), (found.test, expected.test)):
+        assert_same(mine.histories, theirs.histories)
+        np.testing.assert_array_equal(mine.clusters, theirs.clusters)
+        np.testing.assert_array_equal(mine.days, theirs.days)
+    np.testing.assert_array_equal(found.train.owners, expected.train.owners)
+    np.testing.assert_array_equal(found.train.starts, expected.train.starts)
+    assert found.dropped == expected.dropped
 
 
 def test_those_that_ask_at_once_get_the_same(tiny_workspace: Workspace, dataset: Dataset) -> None:
