@@ -10,7 +10,12 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 CHUNK = 256
-"""Positions at once: their scores over 10,000 items are 10 MB, which stays in cache."""
+"""Positions at once."""
+TILE = 4096
+"""Items at once: 4 MB of scores stay in cache from the first product to the second."""
+SAFE = 60.0
+"""Scores of up to so much, either sign, need no maximum taken off: in float32 the exponentials of some 10^10 of them
+can be summed, and the smallest divided by."""
 
 
 @dataclass(frozen=True)
@@ -32,26 +37,39 @@ class FullSoftmax:
 class _ChunkedCrossEntropy(torch.autograd.Function):
     """Loss and gradients in one pass over chunks of positions, so that the (n, n_items) scores never exist.
 
-    As in Wijmans et al., "Cut Your Losses in Large-Vocabulary Language Models", ICLR 2025, without its kernels.
+    As in Wijmans et al., "Cut Your Losses in Large-Vocabulary Language Models", ICLR 2025, without its kernels. Where
+    the norms say that all scores are safe, a chunk is worked off in tiles of items: what a tile adds to the partition
+    and to the gradient of the states is taken while its scores are in cache.
     """
 
     @staticmethod
     def forward(ctx: Any, states: Tensor, vectors: Tensor, targets: Tensor) -> Tensor:
-        state_grads, vector_grads = torch.empty_like(states), torch.zeros_like(vectors)
-        buffer = states.new_empty(min(CHUNK, len(states)), len(vectors))
-        loss = states.new_zeros(())
-        for start in range(0, len(states), CHUNK):
-            rows = slice(start, start + CHUNK)
-            part, target = states[rows], targets[rows, None]
-            scores = torch.mm(part, vectors.T, out=buffer[: len(part)])
-            highest = scores.amax(1, keepdim=True)
-            positive = scores.gather(1, target)
-            weights = scores.sub_(highest).exp_()
-            total = weights.sum(1, keepdim=True)
-            loss += (total.log() + highest - positive).sum()
-            # d loss / d score is weights / total, less one at the target; the division is cheaper on the thin side.
-            torch.mm(weights, vectors, out=state_grads[rows]).div_(total)
-            vector_grads.addmm_(weights.T, part / total)
+        n, n_items = len(states), len(vectors)
+        highest = states.norm(dim=1).amax() * vectors.norm(dim=1).amax() if n else states.new_zeros(())
+        safe = bool(highest <= SAFE)
+        width = TILE if safe else n_items
+        tiles = [slice(at, min(at + width, n_items)) for at in range(0, n_items, width)]
+        state_grads, vector_grads = torch.zeros_like(states), torch.zeros_like(vectors)
+        buffer = states.new_empty(min(CHUNK, n) * n_items)
+        loss = -(states * vectors[targets]).sum()
+        for start in range(0, n, CHUNK):
+            part, state_grad = states[start : start + CHUNK], state_grads[start : start + CHUNK]
+            total = part.new_zeros(len(part), 1)
+            weights = [buffer[len(part) * t.start : len(part) * t.stop].view(len(part), -1) for t in tiles]
+            for tile, weight in zip(tiles, weights, strict=True):
+                torch.mm(part, vectors[tile].T, out=weight)
+                if not safe:
+                    shift = weight.amax(1, keepdim=True)
+                    weight.sub_(shift)
+                    loss += shift.sum()
+                total += weight.exp_().sum(1, keepdim=True)
+                state_grad.addmm_(weight, vectors[tile])
+            # d loss / d score is weight / total, less one at the target; the division is cheaper on the thin side.
+            state_grad.div_(total)
+            part = part / total
+            for tile, weight in zip(tiles, weights, strict=True):
+                vector_grads[tile].addmm_(weight.T, part)
+            loss += total.log().sum()
         state_grads -= vectors[targets]
         vector_grads.index_add_(0, targets, states, alpha=-1)
         ctx.save_for_backward(state_grads, vector_grads)

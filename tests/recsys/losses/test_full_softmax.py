@@ -35,11 +35,31 @@ def test_loss_and_gradients_are_those_of_the_plain_softmax(n: int, items: int, s
         torch.testing.assert_close(chunked, plain, rtol=1e-9, atol=1e-9)
 
 
-def test_the_border_between_chunks_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("safe", [-1.0, 1e3], ids=["with a maximum", "in tiles"])
+def test_the_borders_between_chunks_and_tiles_do_not_show(monkeypatch: pytest.MonkeyPatch, safe: float) -> None:
     monkeypatch.setattr(full_softmax, "CHUNK", 4)
+    monkeypatch.setattr(full_softmax, "TILE", 3)
+    monkeypatch.setattr(full_softmax, "SAFE", safe)
     for n in (3, 4, 5, 8, 11):
-        for chunked, plain in zip(*both(n, 7, seed=n, spread=1.0), strict=True):
-            torch.testing.assert_close(chunked, plain)
+        for items in (2, 3, 7, 9):
+            for chunked, plain in zip(*both(n, items, seed=n, spread=1.0), strict=True):
+                torch.testing.assert_close(chunked, plain)
+
+
+def test_scores_as_high_as_is_called_safe_are_safe_in_float32() -> None:
+    """All at one end, then one item at each end: neither the sum nor the quotient leaves the range of float32."""
+    for low in (full_softmax.SAFE, -full_softmax.SAFE):
+        states = torch.tensor([[full_softmax.SAFE**0.5 * 0.999]], requires_grad=True)
+        items = torch.full((1_000, 1), low / full_softmax.SAFE**0.5 * 0.999)
+        items[0] = full_softmax.SAFE**0.5 * -0.999
+        items.requires_grad_()
+        targets = torch.tensor([5])
+        loss = FullSoftmax(1_000)(states, items, targets, torch.arange(1_000))
+        expected = torch.nn.functional.cross_entropy(states.double() @ items.double().T, targets, reduction="sum")
+        torch.testing.assert_close(loss.double(), expected, rtol=1e-5, atol=1e-4)
+        loss.backward()
+        assert items.grad is not None
+        assert bool(items.grad.isfinite().all())
 
 
 def test_gradients_agree_with_finite_differences() -> None:
