@@ -32,13 +32,15 @@ class HSTUBlock(Block):
         dim = config.dim
         self.heads, self.max_length = config.heads, config.max_length
         self.norm = nn.LayerNorm(dim)
-        self.into = nn.Linear(dim, 4 * dim)
+        self.into = nn.Linear(dim, 4 * dim, bias=False)
         self.lag_bias = nn.Parameter(torch.randn(config.max_length) * 0.02)
         self.gap_bias = nn.Parameter(torch.randn(GAP_BUCKETS) * 0.02)
-        # The first positions of a history add up few small weights: the usual 1e-5 would drown them.
-        self.attended_norm = nn.LayerNorm(dim, eps=1e-8)
+        self.attended_norm = nn.LayerNorm(dim, eps=1e-6)
         self.out = nn.Linear(dim, dim)
         self.dropout = Dropout(config.dropout)
+        # As the authors start: nearly the identity. From torch's own start the sums of many random weights drown it.
+        nn.init.normal_(self.into.weight, std=0.02)
+        nn.init.xavier_uniform_(self.out.weight)
 
     def forward(self, x: Tensor, layout: Layout | None = None, gaps: Tensor | None = None) -> Tensor:
         projected = functional.silu(self.into(self.norm(x)))
