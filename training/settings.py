@@ -150,6 +150,8 @@ class TrainSettings(NetworkShape, Settings, table="train"):
             raise ValueError("popularity_power: gbce is calibrated for uniform negatives; leave it out, or 0")
         if self.device == "cuda" and not _has_cuda():
             raise ValueError("device: torch finds no GPU for cuda here; use cpu, or auto")
+        if self.warm_start and self.pretrained:
+            raise ValueError("pretrained: not with warm_start, which says itself what the table starts from")
         if self.accumulate > 1 and self.loss == "mixed_negatives":
             raise ValueError("accumulate: not with mixed_negatives, whose negatives are the rest of the batch")
         if self.mode == "replicated":

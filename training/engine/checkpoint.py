@@ -30,7 +30,6 @@ from torch.distributed.checkpoint.state_dict_saver import async_save
 
 from recsys.errors import InputError
 from recsys.files import fingerprint, read_json, sha256, write_json
-from recsys.models.network import Network
 from training.engine.distributed import Group
 from training.engine.parallel import Parallel, State
 from training.engine.progress import Progress
@@ -93,7 +92,7 @@ class Checkpoints:
         if self._group.leads:
             for stale in self.folder.glob(".[0-9]*"):
                 shutil.rmtree(stale)
-        found = self._group.from_leader(self._last_whole() if self._group.leads else None)
+        found = self._group.from_leader(self._last() if self._group.leads else None)
         if found is None:
             return None
         path, progress = found
@@ -108,18 +107,7 @@ class Checkpoints:
         with _readable(path), _quiet():
             load(state, checkpoint_id=path, process_group=self._group.writers)
         parallel.load_optimizer(state["optimizer"])
-        return Progress(**progress)
-
-    def best(self, progress: Progress, network: Network) -> None:
-        """Load the best epoch's weights, or their average where one was kept, into a network that is not spread."""
-        path = self.folder / _name(progress.best + 1)
-        with _readable(path):
-            _manifest(path)
-        stored, weights = _stored(path), network.state_dict()
-        for kind in ("model", "average"):
-            found = {name: tensor for name, tensor in weights.items() if f"{kind}.{name}" in stored}
-            with _readable(path), _quiet():
-                load({kind: found}, checkpoint_id=path, no_dist=True)
+        return progress
 
     def _promote(self, written: Future[Any], work: Path, target: Path, known: dict[str, Any]) -> None:
         written.result()
@@ -132,25 +120,19 @@ class Checkpoints:
 
     def _prune(self, newest: Path) -> None:
         # What stands after the newest was damaged, and passed over.
-        last = [path for path in self._all() if path <= newest][-self._kept :]
+        last = [path for path in _all(self.folder) if path <= newest][-self._kept :]
         keep = {path.name for path in last} | {name for path in last if (name := _best_known_to(path))}
-        for path in self._all():
+        for path in _all(self.folder):
             if path.name not in keep:
                 shutil.rmtree(path)
 
-    def _last_whole(self) -> tuple[Path, dict[str, Any]] | None:
-        found = self._all()
-        for path in reversed(found):
-            try:
-                manifest = _manifest(path)
-            except InputError as error:
-                log.warning("%s; the checkpoint before it is used", error)
-                continue
-            self._same_origin(path, manifest["origin"])
-            return path, manifest["progress"]
-        if found:
-            raise InputError(f"{self.folder}: no checkpoint is whole; remove the folder, and the run starts anew")
-        return None
+    def _last(self) -> tuple[Path, Progress] | None:
+        found = _last_whole(self.folder)
+        if found is None:
+            return None
+        path, manifest = found
+        self._same_origin(path, manifest["origin"])
+        return path, Progress(**manifest["progress"])
 
     def _same_origin(self, path: Path, origin: Mapping[str, Any]) -> None:
         here = self._origin
@@ -159,8 +141,48 @@ class Checkpoints:
             said = ", ".join(f"{key} is {origin.get(key)!r} there and {here.get(key)!r} here" for key in differs)
             raise InputError(f"{path}: a checkpoint of another model: {said}; remove {self.folder}, or train that one")
 
-    def _all(self) -> list[Path]:
-        return sorted(self.folder.glob("[0-9]*-[0-9]*"))
+
+def best_weights(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The network's weights after the best epoch of a run, or their average where one was kept, on the CPU; and the
+    origin of the run.
+
+    Raises InputError where the run has no whole checkpoint, or has not come to the end of an epoch.
+    """
+    found = _last_whole(folder)
+    progress = Progress(**found[1]["progress"]) if found else Progress()
+    if not progress.valid:
+        raise InputError(f"{folder}: the run has no checkpoint of a whole epoch yet")
+    path = folder / _name(progress.best + 1)
+    with _readable(path), _quiet():
+        manifest = _manifest(path)
+        state = {
+            kind: {
+                name.removeprefix(f"{kind}."): torch.empty_like(tensor, device="cpu")
+                for name, tensor in _stored(path).items()
+                if name.startswith(f"{kind}.")
+            }
+            for kind in ("model", "average")
+        }
+        load(state, checkpoint_id=path, no_dist=True)
+    state["average"].pop("steps", None)
+    return state["model"] | state["average"], manifest["origin"]
+
+
+def _last_whole(folder: Path) -> tuple[Path, dict[str, Any]] | None:
+    """With its manifest; the damaged ones before it are passed over."""
+    found = _all(folder)
+    for path in reversed(found):
+        try:
+            return path, _manifest(path)
+        except InputError as error:
+            log.warning("%s; the checkpoint before it is used", error)
+    if found:
+        raise InputError(f"{folder}: no checkpoint is whole; remove the folder, and the run starts anew")
+    return None
+
+
+def _all(folder: Path) -> list[Path]:
+    return sorted(folder.glob("[0-9]*-[0-9]*"))
 
 
 def _name(epochs: int, batches: int = 0) -> str:

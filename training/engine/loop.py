@@ -80,7 +80,9 @@ class Engine:
                     progress.step(loss, batch.positions)
                     on_batch(batch.progress / self.epochs, loss)
                     if due:
+                        self._check_weights(progress.epochs)
                         self._save(checkpoints, progress)
+                self._check_weights(progress.epochs)
                 progress.close_epoch(self._figure(validate))
                 self._save(checkpoints, progress)
                 yield progress
@@ -119,10 +121,7 @@ class Engine:
         total, dues = self.group.totals(torch.stack([done + loss.detach(), done.new_tensor(due)]))
         mean = total / batch.positions
         if not math.isfinite(mean):
-            raise DivergedError(
-                f"the loss is {mean} in epoch {int(batch.progress) + 1}; lower train.learning_rate "
-                f"(it is {self.settings.learning_rate:g}) or train.scale"
-            )
+            raise self._diverged(f"the loss is {mean}", int(batch.progress))
         self.parallel.update(loss * share)
         return mean, dues > 0
 
@@ -137,6 +136,16 @@ class Engine:
     def item_vectors(self) -> Tensor:
         """(n_items, dim); every process must call it, since a sharded table is read together."""
         return item_vectors(self.parallel.core)
+
+    def _diverged(self, how: str, epoch: int) -> DivergedError:
+        rate = f"(it is {self.settings.learning_rate:g})"
+        return DivergedError(f"{how} in epoch {epoch + 1}; lower train.learning_rate {rate} or train.scale")
+
+    def _check_weights(self, epoch: int) -> None:
+        """Raises DivergedError, in every process: what a last step spoilt is neither evaluated nor saved."""
+        spoilt = any(not weight.detach().isfinite().all() for weight in self.parallel.core.parameters())
+        if self.group.totals(torch.tensor([float(spoilt)], device=self.group.device))[0]:
+            raise self._diverged("a weight is no longer a number", epoch)
 
     def _figure(self, validate: Callable[[Network, Tensor], float]) -> float:
         with self.clock.part("evaluation"), self.parallel.evaluated() as network:

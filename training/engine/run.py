@@ -13,13 +13,16 @@ import torch
 from recsys.baselines.popularity import Popularity
 from recsys.dataset import Dataset
 from recsys.errors import InputError
+from recsys.files import fingerprint
+from recsys.ragged import Ragged
 from recsys.scoring.neural import Neural
 from recsys.splits import Split
 from recsys.workspace import Workspace
 from training import pretraining
 from training.content import Content, content_of
+from training.engine import warm_start
 from training.engine.build import build_network
-from training.engine.checkpoint import Checkpoints
+from training.engine.checkpoint import Checkpoints, best_weights
 from training.engine.distributed import Group
 from training.engine.export import export
 from training.engine.loop import Engine, item_vectors
@@ -35,15 +38,35 @@ Log = Callable[[dict[str, float], int | None], None]
 
 
 def prepare(
-    dataset: Dataset, split: Split, settings: TrainSettings, seed: int, group: Group
+    workspace: Workspace, dataset: Dataset, split: Split, settings: TrainSettings, seed: int, group: Group
 ) -> tuple[Engine, Validator]:
-    """An engine at its start, and what says how good its network is."""
+    """An engine at its start, and what says how good its network is.
+
+    Raises InputError where a part of the split is empty, or holds an item that the data set does not know.
+    """
+    for name, ids in (("training", split.train.items), ("validation", split.valid.targets)):
+        _check_items(dataset, name, ids)
     shuffled = settings.shuffled(dataset.manifest.task)
     plan = BatchPlan(split.train.items, settings.max_length, settings.batch_size, seed, shuffled)
     content = content_of(dataset, settings.artist_rows) if settings.content else None
-    start = pretraining.start(settings, split.train)
+    if settings.warm_start is None:
+        start = pretraining.start(settings, split.train)
+    else:
+        start = warm_start.from_run(workspace, dataset, settings.warm_start)
     engine = Engine(settings, plan, dataset.train_counts, seed, group, start, content=content)
     return engine, Validator(dataset, split.valid, settings.valid_queries)
+
+
+def _check_items(dataset: Dataset, part: str, items: Ragged) -> None:
+    if not len(items.values):
+        raise InputError(f"{dataset.folder}: the {part} split is empty; see segue features")
+    lowest, highest = int(items.values.min()), int(items.values.max())
+    if lowest < 0 or highest >= len(dataset.items):
+        stranger = lowest if lowest < 0 else highest
+        raise InputError(
+            f"{dataset.folder}: the {part} split holds the item {stranger}, and the data set has {len(dataset.items)}; "
+            "make it anew: segue features"
+        )
 
 
 def train(
@@ -64,9 +87,11 @@ def train(
     name, logged = run_name(dataset, settings, seed), 0
     params = settings.model_dump(exclude={"seeds"}) | {"seed": seed}
     with _alone(workspace.runs / name, group), _record(workspace, dataset, name, params, group) as log:
-        engine, validator = prepare(dataset, split, settings, seed, group)
-        origin = _origin(dataset, settings, seed)
+        engine, validator = prepare(workspace, dataset, split, settings, seed, group)
+        origin = _origin(dataset, settings, seed, engine.content)
         checkpoints = Checkpoints(workspace.runs / name, group, origin, settings.checkpoints_kept)
+        if group.leads:
+            warm_start.keep_tracks(checkpoints.folder, dataset)
         for progress in engine.fit(checkpoints, validator, on_batch):
             on_epoch(progress)
             for epoch in range(logged, progress.epochs):
@@ -81,7 +106,7 @@ def train(
             "loss": progress.losses[-1],
             "seconds": round(progress.seconds, 1),
         }
-        best = _best(checkpoints, progress, settings, len(dataset.items), engine.content)
+        best = _best(checkpoints.folder, settings, len(dataset.items), engine.content)
         publish(
             workspace,
             dataset,
@@ -92,21 +117,25 @@ def train(
             metrics=metrics,
         )
         log({f"best_{key}" if key.startswith("valid") else key: value for key, value in metrics.items()}, None)
+        log({f"seconds_{part}": seconds for part, seconds in progress.parts.items()}, None)
     return Result(seed, name, metrics, found=False)
 
 
-def _origin(dataset: Dataset, settings: TrainSettings, seed: int) -> dict[str, Any]:
+def _origin(dataset: Dataset, settings: TrainSettings, seed: int, content: Content | None) -> dict[str, Any]:
     """What makes one run another than the next; threads and the like do not."""
-    stated = settings.model_dump(mode="json", exclude=NOT_PART_OF_A_MODEL)
-    return {"data": dataset.manifest.fingerprint, "tracks": len(dataset.items), "seed": seed} | stated
+    described = {
+        "data": dataset.manifest.fingerprint,
+        "tracks": fingerprint({"tracks": dataset.items["track_id"].to_list()}),
+        "content_layout": content and content.layout.model_dump(mode="json"),
+        "seed": seed,
+    }
+    return described | settings.model_dump(mode="json", exclude=NOT_PART_OF_A_MODEL)
 
 
-def _best(
-    checkpoints: Checkpoints, progress: Progress, settings: TrainSettings, n_items: int, content: Content | None
-) -> Neural:
+def _best(folder: Path, settings: TrainSettings, n_items: int, content: Content | None) -> Neural:
     """The scorer of the best epoch."""
     network = build_network(settings, n_items, torch.device("cpu"), content)
-    checkpoints.best(progress, network)
+    network.load_state_dict(best_weights(folder)[0])
     return export(network, item_vectors(network).numpy())
 
 

@@ -117,7 +117,7 @@ class Study:
         except InputError as error:
             trial.set_user_attr("fault", str(error))
             return None
-        engine, validator = prepare(self.dataset, split, settings, settings.seeds[0], group)
+        engine, validator = prepare(self.workspace, self.dataset, split, settings, settings.seeds[0], group)
         reported = 0
         try:
             for progress in engine.fit(Checkpoints(self._checkpoints(chosen), group), validator):

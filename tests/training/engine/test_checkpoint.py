@@ -14,7 +14,7 @@ import torch
 from recsys.errors import InputError
 from recsys.ragged import Ragged
 from training.engine.build import build_network
-from training.engine.checkpoint import Checkpoints
+from training.engine.checkpoint import Checkpoints, best_weights
 from training.engine.distributed import Group, process_group
 from training.engine.loop import Engine, item_vectors
 from training.engine.progress import Progress
@@ -74,10 +74,17 @@ def test_without_a_whole_checkpoint_there_is_an_error(tmp_path: Path, group: Gro
     (tmp_path / "0001-0000000" / "manifest.json").write_text("{")
     with pytest.raises(InputError, match="no checkpoint is whole; remove the folder, and the run starts anew"):
         checkpoints.resume(make(group).parallel)
-    with pytest.raises(
-        InputError, match=r"0001-0000000: the checkpoint is damaged \(manifest.json .*\); remove .*, and"
-    ):
-        checkpoints.best(Progress(valid=[0.1]), make(group).parallel.core)
+    with pytest.raises(InputError, match="no checkpoint is whole; remove"):
+        best_weights(tmp_path)
+
+
+def test_the_best_epoch_is_needed_whole(tmp_path: Path, group: Group) -> None:
+    list(make(group, epochs=2).fit(Checkpoints(tmp_path, group), figures(0.2, 0.1)))
+    (tmp_path / "0001-0000000" / ".metadata").unlink()
+    with pytest.raises(InputError, match=r"0001-0000000: the checkpoint is damaged \(.metadata .*; remove .*, and the"):
+        best_weights(tmp_path)
+    with pytest.raises(InputError, match="the run has no checkpoint of a whole epoch yet"):
+        best_weights(tmp_path / "absent")
 
 
 def test_what_a_kill_left_half_written_is_no_checkpoint(tmp_path: Path, group: Group) -> None:
@@ -120,9 +127,9 @@ def test_the_best_weights_are_those_that_were_evaluated(tmp_path: Path, group: G
         return [0.1, 0.3, 0.2][len(seen) - 1]
 
     engine, checkpoints = make(group, epochs=3, **given), Checkpoints(tmp_path, group)
-    *_, progress = engine.fit(checkpoints, validate)
+    list(engine.fit(checkpoints, validate))
     network = build_network(engine.settings, 12, torch.device("cpu"))
-    checkpoints.best(progress, network)
+    network.load_state_dict(best_weights(tmp_path)[0])
     torch.testing.assert_close(item_vectors(network), seen[1], rtol=0, atol=0)
     assert not torch.equal(seen[1], seen[2])
 

@@ -93,6 +93,25 @@ def test_a_loss_that_is_not_finite_stops_the_run_before_it_is_learned_from(group
     torch.testing.assert_close(engine.item_vectors(), before)
 
 
+@pytest.mark.parametrize("mode", ["replicated", "sharded"])
+@pytest.mark.parametrize(("after", "fault"), [(0.3, "the loss is nan"), (0.5, "a weight is no longer a number")])
+def test_a_run_that_diverges_leaves_its_last_good_checkpoint(
+    tmp_path: Path, group: Group, mode: str, after: float, fault: str
+) -> None:
+    """Each epoch has two batches: what is spoilt after the first is seen in the second's loss."""
+    engine, checkpoints = make(group, epochs=3, mode=mode), Checkpoints(tmp_path, group)
+
+    def poison(progress: float, loss: float) -> None:
+        if progress >= after:
+            next(engine.parallel.core.items.parameters()).data.fill_(torch.nan)
+
+    with pytest.raises(DivergedError, match=f"{fault} in epoch 2; lower train.learning_rate"):
+        list(engine.fit(checkpoints, hit_rate, poison))
+    again = make(group, epochs=3)
+    assert checkpoints.resume(again.parallel).epochs == 1
+    assert all(weight.isfinite().all() for weight in again.parallel.core.state_dict().values())
+
+
 def learned(engine: Engine, epochs: int = 2) -> dict[str, torch.Tensor]:
     """The weights after so many epochs."""
     for epoch in range(epochs):
