@@ -97,9 +97,10 @@ def _train(workspace: Workspace, data: Dataset, settings: TrainSettings, seeds: 
     from recsys.splits import for_dataset
     from training.engine.distributed import process_group
     from training.engine.run import train
+    from training.loader.arrays import mapped
 
     torch.set_num_threads(settings.threads)
-    split = for_dataset(data.with_beside(settings.columns))
+    split = for_dataset(mapped(workspace, data, settings.columns), most=settings.valid_queries)
     results: list[Result | None] = []
     with process_group(settings.resolved_device) as group:
         columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"), TimeElapsedColumn()

@@ -68,6 +68,7 @@ def _search(study: object) -> None:
     from recsys.metrics.harness import PRIMARY
     from recsys.splits import for_dataset
     from training.engine.distributed import process_group
+    from training.loader.arrays import mapped
     from training.settings import TrainSettings
     from training.tuning import report
     from training.tuning.study import DONE, Study
@@ -75,7 +76,7 @@ def _search(study: object) -> None:
     assert isinstance(study, Study)
     base = TrainSettings.load(**study.base)
     torch.set_num_threads(base.threads)
-    split, found = for_dataset(study.dataset.with_beside(study.columns)), study.open()
+    split, found = for_dataset(mapped(study.workspace, study.dataset, study.columns)), study.open()
     done = len(found.get_trials(states=DONE))
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[state]}")
     with process_group(base.resolved_device) as group, Progress(*columns, TimeElapsedColumn(), console=console) as bars:
