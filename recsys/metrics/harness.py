@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -70,8 +70,19 @@ class Measurement:
         return float(self.per_query[metric].mean())
 
 
-def slates(scorer: Scorer, queries: Queries, k: int, *, chunk: int = CHUNK) -> Int32:
+@runtime_checkable
+class QueryRanker(Protocol):
+    """What ranks by more than the history: by whose query it is, and when."""
+
+    def slates(self, queries: Queries, k: int) -> Int32:
+        """(n, k) best first, -1 where there are fewer; the history left out where the queries say so."""
+        ...
+
+
+def slates(scorer: Scorer | QueryRanker, queries: Queries, k: int, *, chunk: int = CHUNK) -> Int32:
     """(n, k) the k best of the full catalogue for each query; the history left out where the queries say so."""
+    if isinstance(scorer, QueryRanker):
+        return scorer.slates(queries, k)
     out = np.full((len(queries), min(k, scorer.n_items)), -1, dtype=np.int32)
     for rows, items, _ in rank(scorer, queries.histories, k, mask_history=queries.mask_history, chunk=chunk):
         out[rows] = items
@@ -130,7 +141,7 @@ def measure(scorer: Scorer, queries: Queries, task: Task, catalogue: Catalogue, 
     return judge(slates(scorer, queries, DEPTH[task], chunk=chunk), queries, task, catalogue)
 
 
-def primary(task: Task) -> Callable[[Scorer, Queries], float]:
+def primary(task: Task) -> Callable[[Scorer | QueryRanker, Queries], float]:
     """The mean of the task's primary metric, and nothing else: what tuning asks for again and again."""
     if task == "continuation":
         return lambda scorer, queries: float(

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from recsys.baselines import BASELINES
+from recsys.baselines.base import Baseline
+from recsys.baselines.ranked import Ranked
 from recsys.bundle import now
 from recsys.dataset import Dataset
 from recsys.errors import InputError
@@ -60,6 +62,7 @@ def evaluate(workspace: Workspace, dataset: Dataset, settings: EvaluateSettings)
     stored = Report.read(path)
     if stored is not None and stored.inputs == inputs and _stands(workspace, stored):
         return stored, False
+    dataset = dataset.with_beside(("time", "context"))
     whole = for_dataset(dataset)
     arena = Arena(dataset, sampled(whole, *settings.limits), harness.Catalogue.of(dataset))
     tuned = TunedBaselines(path.with_name("tuned.json"), dataset.manifest.fingerprint)
@@ -67,7 +70,10 @@ def evaluate(workspace: Workspace, dataset: Dataset, settings: EvaluateSettings)
     chosen = {protocol: _tuned(tuned, protocol, arena) for protocol in protocols}
     tables = []
     for protocol, choices in chosen.items():
-        scored = [score_baseline(arena, *choice, protocol, settings.seeds) for choice in choices.values()]
+        systems: list[tuple[Baseline | Ranked, float | None]] = list(choices.values())
+        if _ranks(dataset, settings):
+            systems.append(tuned.ranked(choices, arena.split, settings.ranked_lessons, protocol == "live"))
+        scored = [score_baseline(arena, *system, protocol, settings.seeds) for system in systems]
         tables.append(_table(arena, protocol, [*scored, *neural], settings))
     report = Report(
         inputs=inputs,
@@ -90,7 +96,17 @@ def _protocols(dataset: Dataset, settings: EvaluateSettings) -> list[ProtocolNam
         )
     if settings.protocol == "both":
         return ["static"] if timeless else ["static", "live"]
+    if settings.protocol in ("refit", "all") and dataset.manifest.protocol == "leave_one_out":
+        raise InputError("protocol refit: a leave-one-out split trains on all but two tracks already; use static")
+    if settings.protocol == "all":
+        return ["static", "refit"] if timeless else ["static", "refit", "live"]
     return [settings.protocol]
+
+
+def _ranks(dataset: Dataset, settings: EvaluateSettings) -> bool:
+    manifest = dataset.manifest
+    timed = manifest.dated and manifest.protocol in ("global_time", "owner_time")
+    return settings.ranked and not settings.quick and timed and manifest.task == "next"
 
 
 def _inputs(workspace: Workspace, dataset: Dataset, settings: EvaluateSettings) -> Inputs:
@@ -161,7 +177,8 @@ def _subgroups(arena: Arena) -> dict[str, Bool]:
     if queries.mask_history:
         return by_taste
     repeat = is_repeat(queries)
-    return {"repeats": repeat, "discoveries": ~repeat, **by_taste}
+    cold = arena.catalogue.train_counts[queries.targets.values] == 0
+    return {"repeats": repeat, "discoveries": ~repeat, "warm": ~cold, "cold": cold, **by_taste}
 
 
 def _data(arena: Arena, whole: Split) -> Data:

@@ -11,10 +11,10 @@ from recsys.errors import InputError
 from recsys.files import read_model, write_json
 from recsys.metrics.bootstrap import Interval
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised with every change of what is measured or written, so that old reports are made anew."""
 
-ProtocolName = Literal["static", "live"]
+ProtocolName = Literal["static", "refit", "live"]
 
 
 class _Part(BaseModel):
@@ -71,13 +71,13 @@ class Row(_Part):
     """One system under one protocol."""
 
     name: str
-    kind: Literal["baseline", "neural"]
+    kind: Literal["baseline", "neural", "ranked"]
     config: dict[str, Any]
     bundles: list[str]
     seeds: list[int]
     """Runs that the figures are means over; empty where nothing is random."""
     valid: float | None
-    """Primary metric on validation, by which baselines are chosen."""
+    """Primary metric on validation, by which baselines are chosen; none where there was nothing to choose."""
     metrics: dict[str, Interval]
     """Mean over test queries with its 95% interval."""
     seed_deviation: dict[str, float]
@@ -85,7 +85,8 @@ class Row(_Part):
     gains: dict[str, Interval]
     """Paired 95% interval of this minus the reference, for each metric; empty for the reference itself."""
     subgroups: dict[str, Subgroup]
-    """Primary metric for repeats and discoveries, and for listeners by the popularity of what they hear."""
+    """Primary metric for repeats and discoveries, for targets that training held (warm) or not (cold), and for
+    listeners by the popularity of what they hear."""
     catalogue: dict[str, float]
     """Coverage, Gini, popularity lift by group, recall of cold tracks."""
     cost: Cost

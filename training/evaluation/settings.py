@@ -14,9 +14,10 @@ QUICK_QUERIES = 500
 class EvaluateSettings(Settings, table="evaluate"):
     """What is scored, on how many rows, with which intervals."""
 
-    protocol: Literal["static", "live", "both"] = "both"
-    """static: fitted once, on the training split. live: knows all days before that of the session. both: both, or
-    static alone where the data have no time."""
+    protocol: Literal["static", "refit", "live", "both", "all"] = "both"
+    """static: fitted once, on the training split. refit: once, on the training and validation splits. live: knows all
+    days before that of the session. both: static and live, or static alone where the data have no time. all: the
+    three."""
     valid_queries: int = Field(default=2000, ge=1)
     """Validation queries for tuning, at most; a fixed sample."""
     test_queries: int = Field(default=20_000, ge=1)
@@ -28,6 +29,10 @@ class EvaluateSettings(Settings, table="evaluate"):
     """Of the bootstrap."""
     bootstrap_seed: int = 0
     """Equal seeds give equal intervals."""
+    ranked: bool = True
+    """Whether the learned ranker joins in, where the data have time and the task is the next track."""
+    ranked_lessons: int = Field(default=40_000, ge=1)
+    """Queries that the ranker is trained on, at most."""
     quick: bool = False
     """A look at 500 queries. It writes evaluation-quick.json and publishes nothing."""
 

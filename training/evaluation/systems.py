@@ -12,13 +12,14 @@ import rich
 from rich.progress import track
 
 from recsys.baselines.base import Baseline
+from recsys.baselines.ranked import Ranked, RankedState
 from recsys.bundle import Bundle, BundleManifest, read_manifest
 from recsys.dataset import Dataset, Queries, Sequences, Task
 from recsys.files import fingerprint
 from recsys.metrics import harness
 from recsys.metrics.harness import Catalogue, Measurement
 from recsys.ragged import Int32
-from recsys.scoring.base import CHUNK, Scorer, rank
+from recsys.scoring.base import CHUNK, Scorer
 from recsys.splits import Split
 from recsys.workspace import Workspace
 from training.evaluation.report import Cost, ProtocolName
@@ -46,6 +47,10 @@ class Arena:
     def depth(self) -> int:
         return harness.DEPTH[self.task]
 
+    def train(self, protocol: ProtocolName) -> Sequences:
+        """What is learned from where fitting is done once."""
+        return self.split.train if protocol == "static" else self.dataset.part("train", "valid")
+
     def judge(self, slates: Int32) -> Measurement:
         return harness.judge(slates, self.split.test, self.task, self.catalogue)
 
@@ -55,7 +60,7 @@ class Scored:
     """One system on the test queries; ``runs`` holds one measurement a seed, or the only one."""
 
     name: str
-    kind: Literal["baseline", "neural"]
+    kind: Literal["baseline", "neural", "ranked"]
     config: dict[str, Any]
     bundles: list[str]
     seeds: list[int]
@@ -80,7 +85,9 @@ class Scored:
         return {m: float(np.std([run.mean(m) for run in self.runs], ddof=1)) for m in self.runs[0].per_query}
 
 
-def score_baseline(arena: Arena, baseline: Baseline, valid: float, protocol: ProtocolName, seeds: list[int]) -> Scored:
+def score_baseline(
+    arena: Arena, baseline: Baseline | Ranked, valid: float | None, protocol: ProtocolName, seeds: list[int]
+) -> Scored:
     """Fit and score; once for each seed where the baseline, or a member of a mix, is random."""
     variants = [baseline.seeded(seed) for seed in seeds] if baseline.random else [baseline]
     runs, fit_s, score_s = [], 0.0, 0.0
@@ -89,28 +96,29 @@ def score_baseline(arena: Arena, baseline: Baseline, valid: float, protocol: Pro
             slates, seconds = live_slates(arena, variant)
         else:
             start = time.perf_counter()
-            scorer = variant.fit(arena.split.train)
+            scorer = variant.fit(arena.train(protocol))
             fit_s += time.perf_counter() - start
             slates, seconds = static_slates(arena, baseline.name, scorer)
         score_s += seconds
         runs.append(arena.judge(slates))
     cost = Cost(fit_s=None if protocol == "live" else fit_s / len(variants), score_s=score_s / len(variants))
     config = baseline.model_dump(mode="json")
-    return Scored(baseline.name, "baseline", config, [], seeds if baseline.random else [], valid, runs, cost)
+    kind: Literal["baseline", "ranked"] = "ranked" if isinstance(baseline, Ranked) else "baseline"
+    return Scored(baseline.name, kind, config, [], seeds if baseline.random else [], valid, runs, cost)
 
 
-def static_slates(arena: Arena, name: str, scorer: Scorer) -> tuple[Int32, float]:
+def static_slates(arena: Arena, name: str, scorer: Scorer | RankedState) -> tuple[Int32, float]:
     """int32 (n, depth) and the seconds they took."""
     start = time.perf_counter()
     queries = arena.split.test
-    out = np.full((len(queries), min(arena.depth, scorer.n_items)), -1, dtype=np.int32)
-    ranked = rank(scorer, queries.histories, arena.depth, mask_history=queries.mask_history)
-    for rows, items, _ in _bar(ranked, f"scoring {name}", -(-len(queries) // CHUNK)):
-        out[rows] = items
+    out = np.full((len(queries), min(arena.depth, arena.catalogue.n_items)), -1, dtype=np.int32)
+    for first in _bar(range(0, len(queries), CHUNK), f"scoring {name}", -(-len(queries) // CHUNK)):
+        rows = np.arange(first, min(first + CHUNK, len(queries)))
+        out[rows] = harness.slates(scorer, queries.take(rows), arena.depth)
     return out, time.perf_counter() - start
 
 
-def live_slates(arena: Arena, baseline: Baseline) -> tuple[Int32, float]:
+def live_slates(arena: Arena, baseline: Baseline | Ranked) -> tuple[Int32, float]:
     """As static_slates, but each day's queries by what is known up to the day before."""
     start = time.perf_counter()
     queries = arena.split.test
@@ -118,7 +126,7 @@ def live_slates(arena: Arena, baseline: Baseline) -> tuple[Int32, float]:
     history = arena.dataset.known("train", "valid", "test")
     out = np.full((len(queries), min(arena.depth, history.n_items)), -1, dtype=np.int32)
     days = len(np.unique(queries.days))
-    states = baseline.live(history, queries.days)
+    states: Iterable[tuple[np.datetime64, Scorer | RankedState]] = baseline.live(history, queries.days)
     for day, scorer in _bar(states, f"scoring {baseline.name} day by day", days):
         today = np.flatnonzero(queries.days == day)
         out[today] = harness.slates(scorer, queries.take(today), arena.depth)

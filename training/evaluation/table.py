@@ -16,9 +16,10 @@ BESIDE = {
     "continuation": {"r_precision": "R-prec", "clicks": "clicks"},
     "next": {"hr@20": "HR@20"},
 }
-KINDS = {"repeats": "re-\npeats", "discoveries": "dis-\ncov."}
+KINDS = {"repeats": "re-\npeats", "discoveries": "dis-\ncov.", "cold": "new\ntrack"}
 MEANING = {
     "static": "static: fitted once, on the training split",
+    "refit": "refit: fitted once, on the training and validation splits; networks on the training split",
     "live": "live: all days before the session's are known; als, bpr and networks are not trained again",
 }
 WIDTH = 120

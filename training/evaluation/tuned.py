@@ -6,14 +6,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from recsys.baselines import BASELINES
 from recsys.baselines.base import Baseline
 from recsys.baselines.mix import Mix
+from recsys.baselines.ranked import SOURCES, Ranked
 from recsys.baselines.tuning import Tuned, tune
 from recsys.dataset import Queries, Sequences, Task
 from recsys.errors import InputError
 from recsys.files import fingerprint, read_json, write_json
 from recsys.metrics.harness import primary
+from recsys.splits import Split
 from training.code import MEASURED, code_fingerprint
 from training.evaluation.report import ProtocolName
 
@@ -62,6 +66,41 @@ class TunedBaselines:
             choice = self._known[place]
             chosen[name] = cls.model_validate(choice["config"]), choice["score"]
         return chosen
+
+    def ranked(self, chosen: Choices, split: Split, lessons: int, live: bool) -> tuple[Ranked, float | None]:
+        """The learned ranker over the tuned sources.
+
+        Whether the static one is to learn from the latest plays of all or of each owner is chosen on validation. The
+        live one has nothing to choose, and no figure on validation.
+        """
+        sources = {name: chosen[name][0] if name in chosen else cls() for name, cls in SOURCES.items()}
+        plain = Ranked(sources=sources, lessons=lessons)
+        if live or len(np.unique(split.train.owners)) == 1:
+            return plain, None
+        candidates = [plain.model_copy(update={"held_out_by": by}) for by in ("time", "owner")]
+        key = fingerprint(
+            {
+                "data": self._data,
+                "candidates": [c.model_dump(mode="json") for c in candidates],
+                "code": code_fingerprint(*MEASURED),
+            }
+        )
+        place = f"static/{len(split.valid)}/{Ranked.name}"
+        if self._known.get(place, {}).get("key") != key:
+            metric = primary("next")
+            scores = [metric(candidate.fit(split.train), split.valid) for candidate in candidates]
+            best = int(np.argmax(scores))
+            self._known[place] = {
+                "key": key,
+                "config": candidates[best].model_dump(mode="json"),
+                "score": scores[best],
+                "trials": [
+                    {**c.model_dump(mode="json"), "score": score} for c, score in zip(candidates, scores, strict=True)
+                ],
+            }
+            write_json(self._path, self._known)
+        choice = self._known[place]
+        return Ranked.model_validate(choice["config"]), choice["score"]
 
     def _keep(self, place: str, key: str, tuned: Tuned) -> None:
         self._known[place] = {
