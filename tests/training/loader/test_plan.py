@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from recsys.errors import InputError
@@ -57,15 +57,60 @@ def test_long_sequences_are_cut_at_another_place_each_epoch() -> None:
     assert len(pieces) > 1
 
 
-def test_ranks_share_the_global_batches() -> None:
-    rng = np.random.default_rng(0)
-    plan = BatchPlan(Ragged.of([rng.integers(0, 50, n) for n in rng.integers(2, 30, 70)]), 8, batch_size=16, seed=5)
+@given(rows, st.integers(1, 9), st.integers(1, 3), st.integers(2, 4), st.sampled_from([0.0, 0.5, 1.0]))
+@settings(deadline=None)
+def test_ranks_share_the_global_batches(
+    lists: list[list[int]], length: int, world: int, size: int, share: float
+) -> None:
+    plan = BatchPlan(Ragged.of(lists), length, batch_size=size * world, seed=5, shuffle_order=share)
     one = list(plan.batches(2))
-    two = [list(plan.batches(2, rank=rank, world=2)) for rank in range(2)]
-    for whole, left, right in zip(one, *two, strict=True):
-        assert pairs([whole]) == pairs([left, right])
-        assert whole.positions == left.positions == right.positions
-        assert whole.number == left.number == right.number
+    assume(all(len(batch.lengths) >= world for batch in one))
+    several = [list(plan.batches(2, rank=rank, world=world)) for rank in range(world)]
+    for whole, *parts in zip(one, *several, strict=True):
+        assert pairs([whole]) == pairs(parts)
+        shares = [len(part.lengths) for part in parts]
+        assert sum(shares) == len(whole.lengths)
+        assert max(shares) - min(shares) <= 1
+        assert {part.positions for part in parts} == {whole.positions}
+        assert {part.number for part in parts} == {whole.number}
+
+
+@given(rows, st.integers(1, 9), st.integers(1, 5), st.data(), st.sampled_from([0.0, 0.5]))
+@settings(deadline=None)
+def test_from_any_place_on_they_are_the_same(
+    lists: list[list[int]], length: int, size: int, data: st.DataObject, share: float
+) -> None:
+    plan = BatchPlan(Ragged.of(lists), length, batch_size=size, seed=3, shuffle_order=share)
+    whole = list(plan.batches(1))
+    start = data.draw(st.integers(0, len(whole)))
+    tail = list(plan.batches(1, start=start))
+    assert [batch.number for batch in tail] == [batch.number for batch in whole[start:]]
+    for mine, theirs in zip(tail, whole[start:], strict=True):
+        assert mine.progress == theirs.progress
+        for field in ("history", "lengths", "targets"):
+            assert getattr(mine, field).tolist() == getattr(theirs, field).tolist()
+
+
+def test_longest_rows_come_first_and_ranks_have_equally_much_to_do() -> None:
+    rng = np.random.default_rng(0)
+    plan = BatchPlan(Ragged.of([rng.integers(0, 50, n) for n in rng.integers(2, 30, 400)]), 40, batch_size=100, seed=5)
+    for batch, left, right in zip(
+        plan.batches(0), *(plan.batches(0, rank=rank, world=2) for rank in range(2)), strict=True
+    ):
+        assert (batch.lengths.diff() <= 0).all()
+        assert abs(len(left.targets) - len(right.targets)) < 30
+
+
+def test_what_stands_beside_the_inputs_comes_along() -> None:
+    lengths = np.array([4, 7, 2])
+    values = np.arange(lengths.sum())
+    data = Ragged.from_lengths(values, lengths, {"time": 100 * values, "context": values.astype(np.int16)})
+    for batch in BatchPlan(data, max_length=3, batch_size=2, seed=0, shuffle_order=1.0).batches(0):
+        assert batch.side.time is not None
+        assert batch.side.context is not None
+        assert (batch.side.time == 100 * batch.history).all()
+        assert (batch.side.context == batch.history).all()
+        assert batch.side.skips is None
 
 
 def test_epochs_and_seeds_differ_and_repeat() -> None:
@@ -88,6 +133,27 @@ def test_shuffled_order_keeps_the_company() -> None:
     for part in history:
         assert len({int(i) // 20 for i in part}) == 1
         assert len(set(part.tolist())) == 9
+
+
+def test_pieces_of_a_shuffled_sequence_agree_on_its_order() -> None:
+    plan = BatchPlan(Ragged.of([list(range(40))]), max_length=6, batch_size=2, seed=0, shuffle_order=1.0)
+    after = {}
+    for batch in plan.batches(0):
+        after |= dict(zip(batch.history.tolist(), batch.targets.tolist(), strict=True))
+    assert len(after) == 39
+    (item,) = set(range(40)) - set(after.values())
+    path = [item]
+    while item in after:
+        path.append(item := after[item])
+    assert sorted(path) == list(range(40))
+    assert path != list(range(40))
+
+
+def test_a_share_of_the_sequences_is_shuffled() -> None:
+    plan = BatchPlan(Ragged.of([list(range(9))] * 1000), max_length=9, batch_size=1000, seed=0, shuffle_order=0.3)
+    (batch,) = plan.batches(0)
+    kept = (batch.history.view(1000, 8).diff() == 1).all(1).float().mean()
+    assert 0.65 < float(kept) < 0.75
 
 
 def test_an_empty_split_is_refused() -> None:
