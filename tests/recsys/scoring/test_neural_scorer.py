@@ -22,14 +22,12 @@ from training.engine.validation import InTraining
 ITEMS, MAX_LENGTH = 30, 6
 
 
-PARTS: list[dict[str, Any]] = [
-    *({"block": block} for block in BLOCKS),
-    {"block": "hstu", "side": ["hour", "weekday", "gap", "context", "skips"]},
-    {"block": "sasrec", "side": ["context"]},
-]
+SIDE: dict[str, list[str]] = {"hstu": ["hour", "weekday", "gap", "context", "skips"], "ligr": ["context"]}
+"""What blocks are told beside; the others are told nothing."""
+PARTS: list[dict[str, Any]] = [{"block": block, "side": SIDE.get(block, [])} for block in BLOCKS]
 
 
-@pytest.fixture(scope="module", params=PARTS, ids=lambda parts: "-".join([parts["block"], *parts.get("side", [])]))
+@pytest.fixture(scope="module", params=PARTS, ids=BLOCKS.keys())
 def network(request: pytest.FixtureRequest) -> InTraining:
     torch.manual_seed(0)
     sizes = {"n_items": ITEMS, "dim": 16, "layers": 2, "heads": 2, "max_length": MAX_LENGTH, "dropout": 0.5}

@@ -50,13 +50,13 @@ def hit_rate(scorer: Scorer | InTraining, told: bool = True) -> float:
     ids=["gap", "context", "skips", "hstu", "nothing"],
 )
 def test_the_rule_is_learned_where_it_is_told(given: dict[str, Any]) -> None:
-    fields = {"dim": 16, "layers": 1, "heads": 2, "max_length": 8, "dropout": 0.0, "side_dropout": 0.2, "epochs": 12}
-    settings = TrainSettings(**(fields | {"device": "cpu", "batch_size": 16, "learning_rate": 0.01} | given))
-    train = walks(400, seed=1)
+    fields = {"dim": 16, "layers": 1, "heads": 2, "max_length": 8, "dropout": 0.0, "side_dropout": 0.2, "epochs": 10}
+    settings = TrainSettings(**(fields | {"device": "cpu", "batch_size": 32, "learning_rate": 0.02} | given))
+    train = walks(300, seed=1)
     with process_group("cpu") as group:
         plan = BatchPlan(train, settings.max_length, settings.batch_size, seed=1)
         engine = Engine(settings, plan, np.bincount(train.values, minlength=ITEMS), seed=1, group=group)
-        for epoch in range(12):
+        for epoch in range(10):
             for _ in engine.steps(epoch):
                 pass
         model, vectors = engine.parallel.core.eval(), engine.item_vectors()
