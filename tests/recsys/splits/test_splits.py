@@ -91,6 +91,19 @@ def test_every_later_play_is_asked_once(rows, max_history):
     assert base.is_repeat(queries).tolist() == [t in h for _, h, t in expected]
 
 
+def test_a_sample_of_queries_is_of_those_that_there_are():
+    rng = np.random.default_rng(0)
+    part = sequences([rng.integers(0, 50, n).tolist() for n in rng.integers(1, 9, 60)], ["2024-02-01"] * 60)
+    whole = splits.next_track(part, max_history=4)
+    few = splits.next_track(part, max_history=4, most=20)
+    expected = whole.take(base.sampled(len(whole), 20))
+    assert lists(few.histories) == lists(expected.histories)
+    assert lists(few.targets) == lists(expected.targets)
+    assert few.clusters.tolist() == expected.clusters.tolist()
+    assert len(set(few.clusters.tolist())) > 10
+    assert lists(splits.next_track(part, max_history=4, most=10_000).histories) == lists(whole.histories)
+
+
 def test_next_track_knows_its_day_and_its_owner():
     queries = splits.next_track(
         sequences([[1, 2], [3, 4]], ["2024-05-01T23:59", "2024-05-02T00:00"], owners=[7, 7]), cluster="owner"
@@ -151,6 +164,15 @@ def test_a_planted_copy_is_dropped_and_counted(tmp_path):
         "test sequences that copy an earlier one": 1,
     }
     assert len(split.test) == 21 * 5
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=ROWS, at_once=st.integers(1, 4))
+def test_copies_agree_with_plain_python_however_many_rows_are_taken_at_once(rows, at_once):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(guards, "ROWS_AT_ONCE", at_once)
+        found = guards.copies(Ragged.of(rows), min_tracks=2)
+    assert found.tolist() == [len(row) >= 2 and row in rows[:i] for i, row in enumerate(rows)]
 
 
 def test_too_many_copies_are_refused(tmp_path):
