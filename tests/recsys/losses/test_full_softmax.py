@@ -76,3 +76,20 @@ def test_no_positions_cost_nothing() -> None:
     value.backward()
     assert value.item() == 0
     assert not vectors.grad.any()
+
+
+def test_under_autocast_the_products_are_bfloat16_and_the_gradients_nearly_the_same() -> None:
+    generator = torch.Generator().manual_seed(0)
+    states = 12 * torch.nn.functional.normalize(torch.randn(600, 16, generator=generator))
+    vectors = torch.nn.functional.normalize(torch.randn(3000, 16, generator=generator))
+    targets = torch.randint(0, 3000, (600,), generator=generator)
+    results = []
+    for enabled in (False, True):
+        s, v = states.clone().requires_grad_(), vectors.clone().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            value = FullSoftmax(3000)(s, v, targets, torch.arange(3000))
+        value.backward()
+        results.append((value.detach(), s.grad, v.grad))
+    for exact, found in zip(*results, strict=True):
+        assert found.dtype == torch.float32
+        assert 0 < float((found - exact).norm() / exact.norm()) < 0.01
