@@ -69,7 +69,8 @@ class Engine:
         """Train from the last checkpoint, or from the start; yields after each epoch, when its checkpoint is on its
         way to disk, and ends when it is there.
 
-        ``on_batch`` gets, for each global batch, the share of the run that is done and the loss.
+        ``validate`` gets the network and all item vectors, as they would be exported, in every process; its figure must
+        be the same in all. ``on_batch`` gets, for each global batch, the share of the run that is done and the loss.
         """
         progress = checkpoints.resume(self.parallel) or Progress()
         self.clock, self._saved_at = Clock(progress.parts), time.monotonic()
@@ -149,8 +150,7 @@ class Engine:
 
     def _figure(self, validate: Callable[[Network, Tensor], float]) -> float:
         with self.clock.part("evaluation"), self.parallel.evaluated() as network:
-            vectors = self.item_vectors()
-            return self.group.from_leader(validate(network, vectors) if self.group.leads else None)
+            return validate(network, self.item_vectors())
 
     def _save(self, checkpoints: Checkpoints, progress: Progress) -> None:
         with self.clock.part("checkpoints"):

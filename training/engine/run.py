@@ -54,7 +54,7 @@ def prepare(
     else:
         start = warm_start.from_run(workspace, dataset, settings.warm_start)
     engine = Engine(settings, plan, dataset.train_counts, seed, group, start, content=content)
-    return engine, Validator(dataset, split.valid, settings.valid_queries)
+    return engine, Validator(dataset, split.valid, settings.valid_queries, group)
 
 
 def _check_items(dataset: Dataset, part: str, items: Ragged) -> None:

@@ -16,6 +16,7 @@ from recsys.ragged import Float32, Ragged
 from recsys.scoring.base import Scorer
 from recsys.scoring.neural import from_column_0
 from recsys.splits.base import sampled
+from training.engine.distributed import Group
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,20 @@ class InTraining:
 
 
 class Validator:
-    """The data set's primary metric on a fixed sample of its validation queries."""
+    """The data set's primary metric on a fixed sample of its validation queries; each process ranks a share of them."""
 
-    def __init__(self, dataset: Dataset, queries: Queries, sample: int) -> None:
+    def __init__(self, dataset: Dataset, queries: Queries, sample: int, group: Group) -> None:
         self.metric = PRIMARY[dataset.manifest.task]
         self._measure = primary(dataset.manifest.task)
-        self._queries = queries.take(sampled(len(queries), sample))
+        queries = queries.take(sampled(len(queries), sample))
+        # With histories of like length together, a chunk of them is hardly padded.
+        order = np.argsort(queries.histories.lengths, kind="stable")
+        self._queries, self._n, self._group = queries.take(order[group.rank :: group.world]), len(order), group
 
     def __call__(self, model: Network, item_vectors: torch.Tensor) -> float:
+        """Over all queries; every process must call it."""
         # Measuring only asks for scores; saving and evidence are the exported scorer's.
-        return self._measure(cast(Scorer, InTraining(model, item_vectors)), self._queries)
+        scorer = cast(Scorer, InTraining(model, item_vectors))
+        share = self._measure(scorer, self._queries) * len(self._queries) if len(self._queries) else 0.0
+        total = torch.tensor([share], dtype=torch.float64, device=self._group.device)
+        return self._group.totals(total)[0] / self._n
