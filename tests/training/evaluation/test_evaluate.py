@@ -28,7 +28,7 @@ from training.evaluation.settings import EvaluateSettings
 
 few = pytest.mark.usefixtures("few_baselines")
 
-SETTINGS = EvaluateSettings(resamples=100)
+SETTINGS = EvaluateSettings(resamples=100, ranked=False)
 STATIC = SETTINGS.model_copy(update={"protocol": "static"})
 
 
@@ -240,6 +240,42 @@ def test_live_knows_a_session_from_the_day_after_its_last_play(tiny_workspace, m
     assert [len(history) for history in seen] == [60, 120]  # tuned on train and valid, scored on all
     for history in seen:
         assert (history.starts == starts[: len(history)] + day + np.timedelta64(9, "m")).all()
+
+
+@few
+def test_the_learned_ranker_stands_beside_the_baselines_in_each_protocol(tiny_workspace, make_dataset):
+    """It is told whose session it is and when; it is neither what gains are taken on nor what is published."""
+    settings = SETTINGS.model_copy(update={"ranked": True, "protocol": "all", "seeds": [1]})
+    report, _ = evaluate(tiny_workspace, make_dataset(), settings)
+    assert [part.protocol for part in report.tables] == ["static", "refit", "live"]
+    for part in report.tables:
+        ranked = part.row("ranked")
+        assert ranked.kind == "ranked"
+        assert ranked.metrics["hr@20"].mean == 1.0  # six tracks, all of them candidates
+        assert ranked.subgroups["warm"].queries == report.data.test_queries
+        assert "cold" not in ranked.subgroups
+        assert part.reference != "ranked"
+    assert "ranked" not in report.published
+
+
+@few
+def test_what_is_fitted_once_more_knows_the_validation_part(tiny_workspace, make_dataset, monkeypatch):
+    fitted, fit = [], Popularity.fit
+    monkeypatch.setattr(
+        Popularity, "fit", lambda self, train, as_of=None: fitted.append(len(train)) or fit(self, train)
+    )
+    evaluate(tiny_workspace, make_dataset(), SETTINGS.model_copy(update={"protocol": "refit"}))
+    assert 60 in fitted  # judged: train and valid
+    assert fitted[0] == 50  # tuned: train alone
+
+
+@few
+def test_a_leave_one_out_split_is_not_fitted_once_more(tiny_workspace, make_dataset):
+    folder = make_dataset().folder
+    manifest = json.loads((folder / "manifest.json").read_text()) | {"protocol": "leave_one_out"}
+    write_json(folder / "manifest.json", manifest)
+    with pytest.raises(InputError, match="protocol refit"):
+        evaluate(tiny_workspace, Dataset.open(folder), SETTINGS.model_copy(update={"protocol": "refit"}))
 
 
 @few
