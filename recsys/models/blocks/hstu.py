@@ -32,7 +32,7 @@ class HSTUBlock(Block):
         dim = config.dim
         self.heads, self.max_length = config.heads, config.max_length
         self.norm = nn.LayerNorm(dim)
-        self.into = nn.Linear(dim, 4 * dim, bias=False)
+        self.into = nn.Linear(dim, 4 * dim)
         self.lag_bias = nn.Parameter(torch.randn(config.max_length) * 0.02)
         self.gap_bias = nn.Parameter(torch.randn(GAP_BUCKETS) * 0.02)
         self.attended_norm = nn.LayerNorm(dim, eps=1e-6)
@@ -41,6 +41,8 @@ class HSTUBlock(Block):
         # As the authors start: nearly the identity. From torch's own start the sums of many random weights drown it.
         nn.init.normal_(self.into.weight, std=0.02)
         nn.init.xavier_uniform_(self.out.weight)
+        for layer in (self.into, self.out):
+            nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor, layout: Layout | None = None, gaps: Tensor | None = None) -> Tensor:
         projected = functional.silu(self.into(self.norm(x)))
