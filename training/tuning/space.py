@@ -23,7 +23,10 @@ DEFAULT = {
 }
 """The space where none is given."""
 
-NOT_SEARCHED = {"model", "seeds", "device", "threads", "mode", "valid_queries"}
+NOT_SEARCHED = {
+    "accumulate", "checkpoint_minutes", "checkpoints_kept", "device", "mode", "model", "seeds", "threads",
+    "valid_queries", "warm_start",
+}  # fmt: skip
 """Settings that say what is asked or where it runs; the best value of these is no answer."""
 
 
