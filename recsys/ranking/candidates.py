@@ -13,8 +13,9 @@ from typing import Self
 import numpy as np
 
 from recsys.ragged import Bool, Float32, Int64, Ragged
-from recsys.ranking.features import Asked, Memory
+from recsys.ranking.features import Asked, Memory, pair, second
 from recsys.scoring.base import Scorer
+from recsys.scoring.postings import ranges
 
 RECENT = (1, 3)
 """Which half-lives of the group `item` are sources: 3 days and 21 days."""
@@ -67,9 +68,8 @@ def candidates(
     own = _of_owners(memory, owners, n_items, now)
     for column in OWN:
         row, item = np.divmod(_best(own[:, :, column], depth), n_items)
-        # Every query of the owner gets the owner's items.
-        of_query = [item[row == which] for which in range(len(owners))]
-        chosen.append(np.concatenate([n_items * q + of_query[o] for q, o in enumerate(owner)]))
+        of_query = Ragged.from_lengths(item, np.bincount(row, minlength=len(owners))).take(owner)
+        chosen.append(of_query.rows * n_items + of_query.values)
     query, item = np.divmod(np.unique(np.concatenate(chosen)), n_items)
     votes: dict[str, Float32] = {}
     for name, score in scores.items():
@@ -82,12 +82,11 @@ def candidates(
 def _of_owners(memory: Memory, owners: Int64, n_items: int, now: float) -> Float32:
     """(owners, n_items, half-lives) decayed plays of each owner."""
     tally = memory.tallies["owner-item"]
-    known = tally.keys & ((1 << 31) - 1)
+    first, last = (np.searchsorted(tally.keys, pair(owners + more, 0 * owners)) for more in (0, 1))
+    places = ranges(first, last - first)
+    keys, row = tally.keys[places], np.repeat(np.arange(len(owners)), last - first)
     out = np.zeros((len(owners), n_items, len(tally.half_lives)), np.float32)
-    for row, owner in enumerate(owners.tolist()):
-        first, last = np.searchsorted(tally.keys, [owner << 31, (owner + 1) << 31]) if owner >= 0 else (0, 0)
-        keys = tally.keys[first:last]
-        out[row, known[first:last]] = tally.read(keys, np.full(len(keys), now)).decayed
+    out[row, second(keys)] = tally.read(keys, np.full(len(keys), now)).decayed
     return out
 
 

@@ -18,6 +18,7 @@ from recsys.ragged import Float32, Float64, Int64, Ragged
 from recsys.ranking.tallies import NEVER, Tally
 
 DAY = 86_400
+BITS = 31
 HOURS = 3
 """Length of the part of a day in which a track is counted apart."""
 
@@ -85,21 +86,30 @@ class Group:
     last: int = 1
 
 
-def _pair(first: Int64, second: Int64) -> Int64:
-    """One key for two numbers below 2**31; -1 where either is unknown."""
-    return np.where((first < 0) | (second < 0), -1, (first << 31) | second)
+def pair(first: Int64, second: Int64) -> Int64:
+    """One key for two numbers below 2**31, by order of the first; -1 where either is unknown.
+
+    >>> second(pair(np.array([5]), np.array([7]))).tolist()
+    [7]
+    """
+    return np.where((first < 0) | (second < 0), -1, (first << BITS) | second)
+
+
+def second(key: Int64) -> Int64:
+    """The second number of a key of `pair`."""
+    return key & ((1 << BITS) - 1)
 
 
 GROUPS: dict[str, Group] = {
     "item": Group(lambda p: p.item, (1.0, 3.0, 7.0, 21.0, 90.0, 365.0), last=3),
-    "owner-item": Group(lambda p: _pair(p.owner, p.item), (7.0, 30.0, 365.0), last=3),
+    "owner-item": Group(lambda p: pair(p.owner, p.item), (7.0, 30.0, 365.0), last=3),
     "artist": Group(lambda p: p.artist, (3.0, 14.0, 90.0, 1000.0), last=2),
-    "owner-artist": Group(lambda p: _pair(p.owner, p.artist), (30.0, 365.0), last=1),
-    "last-item": Group(lambda p: _pair(p.last, p.item), (30.0, 1000.0)),
-    "last-artist": Group(lambda p: _pair(p.last_artist, p.artist), (30.0, 1000.0)),
-    "hour-item": Group(lambda p: _pair((p.time * 24 // HOURS).astype(np.int64) % (24 // HOURS), p.item), (7.0, 30.0)),
-    "weekday-item": Group(lambda p: _pair(p.time.astype(np.int64) % 7, p.item), (30.0,)),
-    "context-item": Group(lambda p: _pair(p.context, p.item), (7.0, 30.0, 365.0)),
+    "owner-artist": Group(lambda p: pair(p.owner, p.artist), (30.0, 365.0), last=1),
+    "last-item": Group(lambda p: pair(p.last, p.item), (30.0, 1000.0)),
+    "last-artist": Group(lambda p: pair(p.last_artist, p.artist), (30.0, 1000.0)),
+    "hour-item": Group(lambda p: pair((p.time * 24 // HOURS).astype(np.int64) % (24 // HOURS), p.item), (7.0, 30.0)),
+    "weekday-item": Group(lambda p: pair(p.time.astype(np.int64) % 7, p.item), (30.0,)),
+    "context-item": Group(lambda p: pair(p.context, p.item), (7.0, 30.0, 365.0)),
 }
 """Add a row, and rankers that are trained from now on look at it."""
 
@@ -124,7 +134,7 @@ class Memory:
         tallies = {
             name: Tally.of(key[key >= 0], GROUPS[name].half_lives, GROUPS[name].last)
             for name, key in keys.items()
-            if (key >= 0).any()
+            if not len(key) or (key >= 0).any()
         }
         return cls(tallies, plays, clock)
 

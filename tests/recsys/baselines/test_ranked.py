@@ -82,6 +82,11 @@ def test_fitted_once_it_ranks_too_and_repeats_itself(by: str) -> None:
     assert (system.seeded(1).fit(train).slates(queries, 10) != first).any()
 
 
+def test_before_all_plays_nothing_is_known() -> None:
+    queries = replace(asked(rotation(), 39), days=np.full(10, np.datetime64("2023-12-31")))
+    assert (live(rotation(), queries) == -1).all()
+
+
 def test_a_masked_history_is_left_out_of_the_ranking() -> None:
     queries = replace(asked(rotation(), 38), mask_history=True)
     slates = SMALL.fit(rotation()).slates(queries, ITEMS)
