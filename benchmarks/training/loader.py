@@ -69,12 +69,14 @@ def measure(workspace: Workspace, columns: list[str], batch_size: int) -> None:
         next(plan.batches(0, start=batches - 1))
 
     plays, rows = len(data.sequences.items.values), len(data.sequences)
-    table = Table(title=f"{data.manifest.fingerprint}: {plays:,} plays in {rows:,} sequences; beside them: {columns}")
+    beside = ", ".join(columns) or "nothing"
+    console = Console(width=120)
+    console.print(f"{data.manifest.fingerprint}: {plays:,} plays in {rows:,} sequences; beside them: {beside}")
+    table = Table()
     for column in ("step", "seconds", "CPU seconds", "MB held", "MB at most"):
         table.add_column(column, justify="left" if column == "step" else "right")
     for name, seconds, cpu, held, peak in memory.steps:
         table.add_row(name, f"{seconds:.2f}", f"{cpu:.2f}", f"{held / MEGABYTE:,.0f}", f"{peak / MEGABYTE:,.0f}")
-    console = Console(width=120)
     console.print(table)
     cpu = memory.steps[-2][2]
     most = max(step[4] for step in memory.steps) / MEGABYTE
