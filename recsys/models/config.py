@@ -49,6 +49,9 @@ class NetworkShape(BaseModel):
     scale: float = Field(default=10.0, gt=0)
     """First value of the learned factor on cosines (an inverse temperature)."""
 
+    unit_length: bool = True
+    """Item vectors of length 1: on a catalogue with a long tail, lengths mostly learn popularity. False: where that is
+    what is asked for."""
     content: bool = False
     """Whether item vectors are made of content too (artist, tags, audio, text vectors): then cold tracks are ranked,
     and the bundle can encode new ones."""

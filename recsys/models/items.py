@@ -12,11 +12,19 @@ from recsys.models.config import NetworkConfig
 
 
 class IdTower(nn.Module):
-    """An item is its row, at length 1: on a catalogue with a long tail, unbounded norms mostly learn popularity."""
+    """An item is its row, at length 1 unless the config says otherwise."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.unit_length = config.unit_length
 
     def forward(self, rows: Tensor, ids: Tensor) -> Tensor:
         """rows (n, dim) of the table for the items ids int64 (n,) -> item vectors (n, dim)."""
-        return functional.normalize(rows, dim=-1)
+        return self.sized(rows)
+
+    def sized(self, vectors: Tensor) -> Tensor:
+        """At the length of item vectors."""
+        return functional.normalize(vectors, dim=-1) if self.unit_length else vectors
 
 
 class ItemContent(NamedTuple):
@@ -28,8 +36,8 @@ class ItemContent(NamedTuple):
     """bool (n_items,): played in training, so that the row of the table has learned something."""
 
 
-class ContentTower(nn.Module):
-    """An item is its row plus what an MLP makes of its content, at length 1.
+class ContentTower(IdTower):
+    """An item is its row plus what an MLP makes of its content.
 
     In training the rows of a share ``id_dropout`` of the items are left out, so that the content alone learns to stand
     for an item; the row of a cold item never enters. So one network serves both: DropoutNet (Volkovs, Yu and Poutanen,
@@ -41,7 +49,7 @@ class ContentTower(nn.Module):
 
     def __init__(self, config: NetworkConfig, content: ItemContent | None = None) -> None:
         """Without ``content`` it only encodes content that it is given (export)."""
-        super().__init__()
+        super().__init__(config)
         layout, self.id_dropout = config.content_layout, config.id_dropout
         self.artists = nn.Embedding(layout.artist_rows, config.dim) if layout.artist_rows else None
         if self.artists is not None:
@@ -62,11 +70,11 @@ class ContentTower(nn.Module):
         kept = self.warm[ids]
         if self.training and self.id_dropout:
             kept = kept & (torch.rand(ids.shape, device=ids.device) >= self.id_dropout)
-        return functional.normalize(rows * kept[:, None] + self._described(self.content[ids]), dim=-1)
+        return self.sized(rows * kept[:, None] + self._described(self.content[ids]))
 
     def encode(self, content: Tensor) -> Tensor:
         """Content vectors (n, width) of any items -> item vectors (n, dim); what is exported."""
-        return functional.normalize(self._described(content), dim=-1)
+        return self.sized(self._described(content))
 
     def _described(self, content: Tensor) -> Tensor:
         if self.artists is not None:

@@ -28,7 +28,7 @@ HISTORY_TOWERS: dict[str, type[HistoryEncoder] | type[PooledHistory]] = {
 class Network(nn.Module):
     """One embedding table, read twice a step: for the histories, and for the items that the loss compares.
 
-    Scores are ``scale * cos(state, item)`` with a learned scale.
+    Scores are ``scale * cos(state, item)`` with a learned scale, unless the config leaves items their own length.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Network(nn.Module):
             ],
             device=device,
         )
-        self.item_tower = (ContentTower(config, content) if config.content else IdTower()).to(device)
+        self.item_tower = (ContentTower(config, content) if config.content else IdTower(config)).to(device)
         self.encoder = HISTORY_TOWERS[config.model](config).to(device)
         self.log_scale = nn.Parameter(torch.tensor(math.log(config.scale), device=device))
 

@@ -36,6 +36,9 @@ class PooledHistory(nn.Module):
             nn.Dropout(config.dropout),
             nn.Linear(4 * config.dim, config.dim),
         )
+        # At first the state is the plain mean: what item vectors already know of each other is a good start.
+        nn.init.zeros_(self.mlp[-1].weight)
+        nn.init.zeros_(self.mlp[-1].bias)
         self.dropout = nn.Dropout(config.dropout)
 
     @property
