@@ -28,17 +28,13 @@ class PooledHistory(nn.Module):
         self.side_dropout = config.side_dropout
         self.importance = nn.Linear(config.dim, config.heads, bias=False)
         self.recency = nn.Parameter(torch.zeros(config.heads, config.max_length))
-        pooled = config.heads * config.dim
-        self.mlp = nn.Sequential(
-            nn.LayerNorm(pooled),
-            nn.Linear(pooled, 4 * config.dim),
-            nn.GELU(),
-            nn.Dropout(config.dropout),
-            nn.Linear(4 * config.dim, config.dim),
-        )
+        pooled, last = config.heads * config.dim, nn.Linear(4 * config.dim, config.dim)
         # At first the state is the plain mean: what item vectors already know of each other is a good start.
-        nn.init.zeros_(self.mlp[-1].weight)
-        nn.init.zeros_(self.mlp[-1].bias)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.mlp = nn.Sequential(
+            nn.LayerNorm(pooled), nn.Linear(pooled, 4 * config.dim), nn.GELU(), nn.Dropout(config.dropout), last
+        )
         self.dropout = nn.Dropout(config.dropout)
 
     @property
