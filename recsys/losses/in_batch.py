@@ -53,6 +53,8 @@ class MixedNegatives(SharedNegatives):
         n = len(targets)
         rows = torch.repeat_interleave(torch.arange(len(lengths), device=targets.device), lengths)
         scores = states @ vectors.T
+        if scores.dtype == torch.bfloat16:  # under autocast: sums over thousands of them need more digits
+            scores = scores.float()
         masked = ids[None, :] == targets[:, None]
         masked[:, :n] |= rows[:, None] == rows
         negative = (scores - self._log_expected(ids, lengths)[rows].to(scores)).masked_fill(masked, -torch.inf)
