@@ -14,7 +14,7 @@ from scipy import sparse
 from recsys.baselines.mix import Mix
 from recsys.bundle import now
 from recsys.dataset import Queries
-from recsys.files import sha256, write_json
+from recsys.files import write_json
 from recsys.metrics import ranking
 from recsys.metrics.bootstrap import mean_interval
 from recsys.ragged import Float64
@@ -67,7 +67,6 @@ def evaluate(
     split = replace(whole, valid=sample(whole.valid, settings.valid_queries))
     inputs = {
         "data": interactions.sha256,
-        "attributes": attributes and sha256(attributes),
         "valid_queries": len(split.valid),
         "code": code_fingerprint(*CODE),
     }
@@ -75,7 +74,7 @@ def evaluate(
     seeds = list(range(1, settings.seeds + 1))
 
     tuned = TunedBaselines(folder / "tuned.json", interactions.fingerprint)
-    choices = tuned.tune_all("static", split.train, split.valid, "next", None)
+    choices = tuned.tune_all("static", split.train, sample(split.valid, settings.tuning_queries), "next", None)
     best = Simple(max(choices.values(), key=lambda choice: choice[1])[0])
     simple = [Simple(baseline) for name, (baseline, _) in choices.items() if name != Mix.name]
     network, trials = _best([Trained(config) for config in candidates.NETWORKS], arena)
@@ -99,7 +98,7 @@ def evaluate(
     report = Report(
         data=interactions.name,
         sha256=interactions.sha256,
-        attributes_sha256=inputs["attributes"],
+        attributes_sha256=described and described.sha256,
         users=len(interactions.sequences),
         items=len(interactions.ids),
         test_items=len(split.test),

@@ -18,6 +18,7 @@ from recsys.splits import Split
 from training.leave_one_out import pool
 from training.leave_one_out.attributes import AttributeNeighbours
 from training.leave_one_out.parts import Asked, Parts
+from training.leave_one_out.reading import Attributes
 
 Report = Callable[[float], None]
 """Takes the share of some work that is done."""
@@ -81,7 +82,7 @@ class Simple:
 class ByAttributes:
     """Items whose attributes are like those of the history."""
 
-    attributes: sparse.csr_array
+    attributes: Attributes
     recency: float
     name = "attribute-knn"
     reads_attributes = True
@@ -89,11 +90,11 @@ class ByAttributes:
     costly = False
 
     def config(self, seed: int) -> dict[str, Any]:
-        return {"attributes": self.name, "recency": self.recency}
+        return {"attributes": self.attributes.sha256, "recency": self.recency}
 
     @contextmanager
     def fitted(self, split: Split, seed: int, report: Report) -> Iterator[Scores]:
-        yield AttributeNeighbours(self.attributes, self.recency)
+        yield AttributeNeighbours(self.attributes.table, self.recency)
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ class Trained:
     they speak beside co-occurrence for where the items start."""
 
     settings: dict[str, Any]
-    attributes: sparse.csr_array | None = None
+    attributes: Attributes | None = None
     random = True
     costly = True
 
@@ -115,14 +116,16 @@ class Trained:
         return self.attributes is not None
 
     def config(self, seed: int) -> dict[str, Any]:
-        return {"network": self.settings, "attributes": self.reads_attributes, "seed": seed}
+        read = None if self.attributes is None else self.attributes.sha256
+        return {"network": self.settings, "attributes": read, "seed": seed}
 
     @contextmanager
     def fitted(self, split: Split, seed: int, report: Report) -> Iterator[Scores]:
         # torch is some seconds: an evaluation whose parts are all finished does without.
         from training.leave_one_out.networks import trained
 
-        with trained(self.settings, self.attributes, split.train, seed, report) as scorer:
+        table = None if self.attributes is None else self.attributes.table
+        with trained(self.settings, table, split.train, seed, report) as scorer:
             yield scorer
 
 

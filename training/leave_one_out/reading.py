@@ -66,6 +66,14 @@ def read(path: Path) -> Interactions:
     return Interactions(path.stem, sequences, ids, sha256(path))
 
 
+@dataclass(frozen=True)
+class Attributes:
+    """What is known of the items. table: CSR float32 (n_items, attributes), TF-IDF, rows of length 1, or empty."""
+
+    table: sparse.csr_array
+    sha256: str
+
+
 def _lines(path: Path) -> list[str]:
     lines = path.read_bytes().splitlines()
     for number, line in enumerate(lines, 1):
@@ -76,8 +84,8 @@ def _lines(path: Path) -> list[str]:
     return [line.decode() for line in lines]
 
 
-def read_attributes(path: Path, ids: pl.Series) -> sparse.csr_array:
-    """TF-IDF of the attributes of each item: float32 (n_items, attributes), rows of length 1, or empty.
+def read_attributes(path: Path, ids: pl.Series) -> Attributes:
+    """The attributes of each item of ``ids``.
 
     The file is one JSON object: item -> list of attributes, which may repeat; items that ``ids`` lack are left out.
     Raises MissingError without the file; InputError that names the file and the item at fault, and where no item of
@@ -101,7 +109,7 @@ def read_attributes(path: Path, ids: pl.Series) -> sparse.csr_array:
     if pairs.is_empty():
         raise InputError(f"{path}: no item of the data has an attribute here; are these the attributes of other data?")
     columns = pairs["attribute"].rank("dense").to_numpy() - 1
-    return _tf_idf(pairs["index"].to_numpy(), columns, len(ids))
+    return Attributes(_tf_idf(pairs["index"].to_numpy(), columns, len(ids)), sha256(path))
 
 
 def _tf_idf(rows: np.ndarray[Any, Any], columns: np.ndarray[Any, Any], n: int) -> sparse.csr_array:

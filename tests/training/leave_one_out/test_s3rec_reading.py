@@ -57,7 +57,7 @@ def test_a_missing_file_says_what_it_must_hold(tmp_path: Path) -> None:
 def test_attributes_weigh_by_rarity_and_have_length_one(tmp_path: Path) -> None:
     path = tmp_path / "attributes.json"
     path.write_text('{"a": [1, 2], "b": ["2"], "z": [3], "c": []}')
-    table = read_attributes(path, pl.Series(["c", "b", "a"])).toarray()
+    table = read_attributes(path, pl.Series(["c", "b", "a"])).table.toarray()
     assert table.shape == (3, 2)
     # Attribute 1 has one holder of three items, attribute 2 has two.
     rare, common = np.log(3 / 1), np.log(3 / 2)
@@ -86,4 +86,4 @@ def test_the_published_files_are_read(real_data: Path) -> None:
     data = read(real_data / "s3rec" / "LastFM.txt")
     assert (len(data.sequences), data.sequences.n_items, len(data.sequences.items.values)) == (1090, 3646, 52551)
     attributes = read_attributes(real_data / "s3rec" / "LastFM_item2attributes.json", data.ids)
-    assert attributes.shape == (3646, 388)
+    assert attributes.table.shape == (3646, 388)
