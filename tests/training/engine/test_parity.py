@@ -32,7 +32,16 @@ def losses(tmp_path_factory: pytest.TempPathFactory) -> tuple[np.ndarray, np.nda
     return results[0], results[1]
 
 
-IDS = ["replicated", "replicated-sampled", "sharded", "sharded-sampled", "replicated-sgd", "sharded-sgd"]
+IDS = [
+    "replicated",
+    "replicated-sampled",
+    "sharded",
+    "sharded-sampled",
+    "replicated-sgd",
+    "sharded-sgd",
+    "two-tower-mixed",
+    "two-tower-mixed-sharded",
+]
 
 
 @pytest.mark.parametrize("way", range(len(IDS)), ids=IDS)
