@@ -16,10 +16,12 @@ MEASURED = ("recsys.metrics", "recsys.splits", *FITTED)
 
 @cache
 def code_fingerprint(*packages: str) -> str:
-    """12 hex digits over the source files of the packages: what was stored under others is made anew."""
+    """12 hex digits over the source files of the packages or modules: what was stored under others is made anew."""
     sums = {}
     for package in packages:
         spec = find_spec(package)
         for folder in (spec and spec.submodule_search_locations) or ():
             sums |= {f"{package}/{f.relative_to(folder)}": sha256(f) for f in sorted(Path(folder).rglob("*.py"))}
+        if spec and spec.submodule_search_locations is None and spec.origin:
+            sums[package] = sha256(Path(spec.origin))
     return fingerprint(sums)

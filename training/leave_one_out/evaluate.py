@@ -32,8 +32,17 @@ from training.leave_one_out.report import CUTS, METRICS, Report, Row, Trial
 from training.leave_one_out.settings import LeaveOneOutSettings
 from training.publish import git_commit
 
-CODE = (*MEASURED, "recsys.models", "recsys.losses", "training.engine", "training.loader", "training.leave_one_out")
-"""The packages that make a member what it is."""
+CODE = (
+    *MEASURED,
+    "recsys.models",
+    "recsys.losses",
+    "training.engine",
+    "training.loader",
+    "training.pretraining",
+    "training.settings",
+    "training.leave_one_out",
+)
+"""What makes a member what it is."""
 NO_WEIGHT = 1e-3
 """A member of less weight is not asked on test."""
 

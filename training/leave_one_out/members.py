@@ -150,7 +150,8 @@ class Arena:
         if found is not None:
             return found
         wanted: tuple[Asked, ...] = ("valid", "test") if member.costly else (asked,)
-        with self.watch(member.name) as report, member.fitted(self.split, seed, report) as scorer:
+        label = f"{member.name}, seed {seed}" if member.random else member.name
+        with self.watch(label) as report, member.fitted(self.split, seed, report) as scorer:
             for each in wanted:
                 opinion = _asked(scorer, self.queries(each), report)
                 if each == asked:
