@@ -17,7 +17,7 @@ MEASURED = ("recsys.metrics", "recsys.splits", *FITTED)
 @cache
 def code_fingerprint(*packages: str) -> str:
     """12 hex digits over the source files of the packages or modules: what was stored under others is made anew."""
-    sums = {}
+    sums: dict[str, str] = {}
     for package in packages:
         spec = find_spec(package)
         for folder in (spec and spec.submodule_search_locations) or ():
