@@ -29,6 +29,7 @@ from recsys.files import read_json, write_bytes
 ROOT = Path(__file__).parents[2]
 PAGE, PICTURE = ROOT / "docs/training-speed.md", ROOT / "docs/img/training-speed.png"
 ROUNDS, QUICK_ROUNDS = 5, 1
+QUICK_ROWS = 2_000
 SEED = 1
 WIDTH = 150
 """Of the tables, where the terminal is narrower."""
@@ -38,7 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python benchmarks/training", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="one round and seconds of training: that it runs, no more")
+    parser.add_argument("--quick", action="store_true", help=f"one round, {QUICK_ROWS} rows: that it runs, no more")
     parser.add_argument(
         "--data", choices=sorted(sources.SOURCES), action="append", help="only this one; may be repeated"
     )
@@ -79,9 +80,10 @@ def run(scratch: Path, out: Path, names: list[str], *, quick: bool, threads: int
         environments.make(told)
         results.versions = environments.versions()
         for name in names:
-            arrays = scratch / "arrays" / name
+            arrays = scratch / ("arrays-quick" if quick else "arrays") / name
             if not arrays.exists():
-                sources.make(name, arrays, scratch / "workspaces", _real_data(), told)
+                rows = QUICK_ROWS if quick else None
+                sources.make(name, arrays, scratch / "workspaces", _real_data(), rows, told)
             results.data[name] = read_json(arrays / "about.json")
             for loss in work.LOSSES:
                 rounds = QUICK_ROUNDS if quick else ROUNDS

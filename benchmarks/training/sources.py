@@ -35,11 +35,15 @@ class Source:
     title: str
 
 
-def make(name: str, folder: Path, scratch: Path, data: Path | None, told: Callable[[str], object]) -> None:
+def make(
+    name: str, folder: Path, scratch: Path, data: Path | None, rows: int | None, told: Callable[[str], object]
+) -> None:
     """Write the arrays of a data set into ``folder``: `Arrays` of peers/session.py, valid-targets.npy (queries,) and
-    about.json. ``scratch`` holds the workspace; ``data`` is where wfmu lies. Raises MissingError without it."""
+    about.json. ``scratch`` holds the workspace, made where it is not there; ``data`` is where wfmu lies; ``rows``: so
+    many of the training sequences at most. Raises MissingError without ``data`` where it is needed."""
     source = SOURCES[name]
-    for command in source.commands:
+    made = scratch / name / "features" / name
+    for command in () if made.exists() else source.commands:
         told(" ".join(("segue", *command)))
         words = [word.replace("DATA", str(data)) for word in command]
         if words != list(command) and (data is None or not (data / "wfmu").is_dir()):
@@ -49,8 +53,9 @@ def make(name: str, folder: Path, scratch: Path, data: Path | None, told: Callab
         ran = subprocess.run([program, *words], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if ran.returncode:
             raise SystemExit(f"{' '.join(words)}:\n{ran.stdout[-2_000:]}")
-    dataset = Dataset.open(scratch / name / "features" / name)
+    dataset = Dataset.open(made)
     train, valid, asked = source.rows(dataset)
+    train = train.take(np.arange(min(len(train), rows or len(train))))
     known, values = np.unique(train.values, return_inverse=True)
     index = np.full(len(dataset.items), -1)
     index[known] = np.arange(len(known))

@@ -13,8 +13,13 @@ from runner import Job, Runner
 LOSSES = ("full_softmax", "sampled_softmax")
 SYSTEMS = {"full_softmax": (SEGUE, *PEERS, PRODUCTS), "sampled_softmax": (SEGUE, "rectools", "replay", PRODUCTS)}
 """RecBole has no sampled softmax."""
-ROWS = {"wfmu": 128, "simulated": 32}
-"""Sequences a batch; 1,300 and 1,600 targets."""
+ROWS = {
+    ("wfmu", "full_softmax"): 128,
+    ("wfmu", "sampled_softmax"): 128,
+    ("simulated", "full_softmax"): 16,
+    ("simulated", "sampled_softmax"): 32,
+}
+"""Sequences a batch: 1,300, 1,300, 800 and 1,600 targets. The peers keep several copies of all scores of a batch."""
 ROUND_S = 2.5
 """So long should a system's turn last."""
 WARM_UP = 3
@@ -35,7 +40,7 @@ def measure(
     if any((work.data, work.loss) == (name, loss) for work in results.work):
         return
     work = Work(data=name, loss=loss)
-    job = Job(str(arrays), loss, ROWS[name], seed=results.seed, threads=results.threads)
+    job = Job(str(arrays), loss, ROWS[name, loss], seed=results.seed, threads=results.threads)
     with ExitStack() as stack:
         runners = [stack.enter_context(Runner(system, job, environments)) for system in SYSTEMS[loss]]
         for runner in runners:
