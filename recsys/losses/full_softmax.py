@@ -66,7 +66,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
                 if not safe:
                     shift = weight.amax(1, keepdim=True)
                     weight.sub_(shift)
-                    loss += shift.sum()
+                    loss += shift.sum(dtype=loss.dtype)
                 total += weight.exp_().sum(1, keepdim=True, dtype=total.dtype)
                 state_grad += torch.mm(weight, low_vectors[tile])
             # d loss / d score is weight / total, less one at the target; the division is cheaper on the thin side.

@@ -25,4 +25,6 @@ class SharedNegatives:
         """Scores of the targets (n, 1), scores of the negatives (n, k), and where a negative is the target (n, k)."""
         n = len(targets)
         positive = (states * vectors[:n]).sum(1, keepdim=True)
-        return positive, states @ vectors[n:].T, ids[n:][None, :] == targets[:, None]
+        # Under autocast the product is of bfloat16: sums over thousands of them need more digits.
+        negative = (states @ vectors[n:].T).to(positive.dtype)
+        return positive, negative, ids[n:][None, :] == targets[:, None]

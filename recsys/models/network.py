@@ -69,7 +69,8 @@ class Network(nn.Module):
 
     def outputs(self, states: Tensor) -> Tensor:
         """Encoder states (n, dim) -> vectors of length ``scale`` (n, dim), ready for a dot product."""
-        return functional.normalize(states, dim=-1) * self.log_scale.exp()
+        # Under autocast a tower may end in bfloat16; losses sum and index in the type of the weights.
+        return functional.normalize(states.to(self.log_scale.dtype), dim=-1) * self.log_scale.exp()
 
     def encode(self, vectors: Tensor, lengths: Tensor, side: Side = NOTHING) -> Tensor:
         """Item vectors (batch, length, dim) from column 0, lengths int64 (batch,) -> (batch, dim); what is exported."""

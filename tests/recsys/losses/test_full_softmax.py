@@ -93,3 +93,11 @@ def test_under_autocast_the_products_are_bfloat16_and_the_gradients_nearly_the_s
     for exact, found in zip(*results, strict=True):
         assert found.dtype == torch.float32
         assert 0 < float((found - exact).norm() / exact.norm()) < 0.01
+
+
+def test_under_autocast_the_maxima_that_are_taken_off_are_summed_exactly() -> None:
+    """201 positions whose scores are all 129, which bfloat16 can hold, as it cannot 201 * 129."""
+    states, vectors, targets = torch.full((201, 1), 129.0), torch.ones(7, 1), torch.zeros(201, dtype=torch.int64)
+    with torch.autocast("cpu", torch.bfloat16):
+        value = FullSoftmax(7)(states, vectors, targets, torch.arange(7))
+    torch.testing.assert_close(value, 201 * torch.log(torch.tensor(7.0)), rtol=1e-4, atol=0.0)

@@ -103,3 +103,12 @@ def test_extreme_scores_stay_finite(loss: Loss) -> None:
     value.backward()
     assert torch.isfinite(value)
     assert torch.isfinite(states.grad).all()
+
+
+@pytest.mark.parametrize("name", ["bce", "bpr"])
+def test_under_autocast_the_sum_over_negatives_is_of_float32(name: str) -> None:
+    """All scores are 0, which bfloat16 holds; log 2, which it does not, is to be summed."""
+    targets, ids = torch.zeros(3, dtype=torch.int64), torch.tensor([0, 0, 0, 1, 2, 3, 4])
+    with torch.autocast("cpu", torch.bfloat16):
+        found = LOSSES[name](torch.zeros(3, 2), torch.ones(7, 2), targets, ids)
+    torch.testing.assert_close(found, torch.tensor(3 * log(2)))

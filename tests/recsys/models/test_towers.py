@@ -6,10 +6,12 @@ import pytest
 import torch
 
 from recsys.content import ContentLayout
+from recsys.losses import BPR, BinaryCrossEntropy, FullSoftmax, SampledSoftmax
 from recsys.models.config import NetworkConfig
 from recsys.models.items import ContentTower, IdTower, ItemContent
 from recsys.models.network import Network, features
 from recsys.models.pooling import PooledHistory
+from recsys.sampling import Uniform
 
 ITEMS, WARM, DIM = 12, 9, 8
 LAYOUT = ContentLayout(artist_rows=4, audio=["tempo", "energy"])
@@ -152,3 +154,17 @@ def test_both_towers_stand_in_one_network() -> None:
     (states @ vectors.T).logsumexp(1).sum().backward()
     assert states.shape == (3, DIM)
     assert {name for name, p in made.named_parameters() if p.grad is None} == set()
+
+
+@pytest.mark.parametrize("model", ["sequential", "two-tower"])
+def test_under_autocast_losses_get_what_the_weights_are_made_of(model: str) -> None:
+    """So they sum in float32, and those that write into buffers of their own find one type."""
+    made = Network(config(model=model, content=False))
+    history, lengths, sampler = torch.tensor([1, 2, 3]), torch.tensor([2, 1]), Uniform(ITEMS, 0)
+    for loss in (FullSoftmax(ITEMS), SampledSoftmax(sampler, 4), BinaryCrossEntropy(sampler, 4), BPR(sampler, 4)):
+        ids = loss.candidates(history, 0)
+        with torch.autocast("cpu", torch.bfloat16):
+            states, vectors = made(features(history, lengths, ids))
+            value = loss(states, vectors, history, ids)
+        value.backward()
+        assert {states.dtype, vectors.dtype, value.dtype} == {torch.float32}
