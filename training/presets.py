@@ -26,7 +26,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 """tiny, small and large are SASRec, of the ids alone; the others say what they are made of."""
 
 
-def stated(model: str | None, preset: str | None, **given: Any) -> dict[str, Any]:
+def stated(model: str | None, preset: str | None, /, **given: Any) -> dict[str, Any]:
     """What the command line says, over what its preset says; None is not said.
 
     Raises InputError for a preset that does not exist, or that is of another model.

@@ -74,9 +74,15 @@ def train(
     from training.presets import stated
     from training.settings import TrainSettings
 
-    given = {"seeds": _numbers(seeds), "epochs": epochs, "mode": mode}
+    words = assignments(set_, "--set", "dropout=0.4")
+    given = {"model": model, "seeds": _numbers(seeds), "epochs": epochs, "mode": mode}
     said = {field: value for field, value in given.items() if value is not None}
-    chosen = TrainSettings.load(**stated(model, preset, **_parsed(assignments(set_, "--set", "dropout=0.4")), **said))
+    if twice := sorted(words.keys() & said.keys()):
+        raise InputError(
+            f"--set: {twice[0]} is said twice, as {words[twice[0]]!r} here and as {said[twice[0]]!r} beside it"
+        )
+    said |= _parsed(words)
+    chosen = TrainSettings.load(**stated(said.pop("model", None), preset, **said))
     if settings:
         _explain(chosen)
         return
