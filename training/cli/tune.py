@@ -55,8 +55,7 @@ def tune(
 
     searched = assignments(search, "--search", "dim=32,64 or dropout=0.1..0.5") or None
     settings = TuneSettings.load(trials=trials, minutes=minutes, space=searched)
-    base = stated(model, preset)
-    TrainSettings.load(**base)
+    base = TrainSettings.load(**stated(model, preset)).model_dump(exclude_unset=True)
     workspace = Workspace()
     data = Dataset.open(workspace.dataset_folder(dataset))
     _search(Study(workspace, data, base, space(settings.space), settings))
@@ -68,6 +67,7 @@ def _search(study: object) -> None:
     from recsys.metrics.harness import PRIMARY
     from recsys.splits import for_dataset
     from training.engine.distributed import process_group
+    from training.engine.run import alone
     from training.loader.arrays import mapped
     from training.settings import TrainSettings
     from training.tuning import report
@@ -76,10 +76,17 @@ def _search(study: object) -> None:
     assert isinstance(study, Study)
     base = TrainSettings.load(**study.base)
     torch.set_num_threads(base.threads)
-    split, found = for_dataset(mapped(study.workspace, study.dataset, study.columns)), study.open()
-    done = len(found.get_trials(states=DONE))
+    split = for_dataset(mapped(study.workspace, study.dataset, study.columns))
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[state]}")
-    with process_group(base.resolved_device) as group, Progress(*columns, TimeElapsedColumn(), console=console) as bars:
+    with (
+        process_group(base.resolved_device) as group,
+        alone(study.folder, group),
+        Progress(*columns, TimeElapsedColumn(), console=console) as bars,
+    ):
+        if group.world > 1:
+            raise InputError("segue tune runs in one process; torchrun is for segue train")
+        found = study.open()
+        done = len(found.get_trials(states=DONE))
         bar = bars.add_task("trials", total=max(study.settings.trials, done), completed=done, state="")
 
         def on_epoch(trial: optuna.Trial, progress: RunProgress) -> None:

@@ -86,7 +86,7 @@ def train(
     """
     name, logged = run_name(dataset, settings, seed), 0
     params = settings.model_dump(exclude={"seeds"}) | {"seed": seed}
-    with _alone(workspace.runs / name, group), _record(workspace, dataset, name, params, group) as log:
+    with alone(workspace.runs / name, group), _record(workspace, dataset, name, params, group) as log:
         engine, validator = prepare(workspace, dataset, split, settings, seed, group)
         origin = _origin(dataset, settings, seed, engine.content)
         checkpoints = Checkpoints(workspace.runs / name, group, origin, settings.checkpoints_kept)
@@ -140,7 +140,7 @@ def _best(folder: Path, settings: TrainSettings, n_items: int, content: Content 
 
 
 @contextmanager
-def _alone(folder: Path, group: Group) -> Iterator[None]:
+def alone(folder: Path, group: Group) -> Iterator[None]:
     """Rank 0 holds the run's folder; the lock falls with its process, however that ends."""
     if not group.leads:
         yield
@@ -150,7 +150,7 @@ def _alone(folder: Path, group: Group) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise InputError(f"{folder}: another process is training this run; wait for it, or stop it") from error
+            raise InputError(f"{folder}: another process is at it; wait for it, or stop it") from error
         yield
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -24,10 +25,11 @@ DEFAULT = {
 """The space where none is given."""
 
 NOT_SEARCHED = {
-    "accumulate", "checkpoint_minutes", "checkpoints_kept", "device", "mode", "model", "seeds", "threads",
+    "accumulate", "checkpoint_minutes", "checkpoints_kept", "device", "mode", "model", "seeds", "side", "threads",
     "valid_queries", "warm_start",
 }  # fmt: skip
-"""Settings that say what is asked or where it runs; the best value of these is no answer."""
+"""Settings that say what is asked or where it runs; the best value of these is no answer. And side, a list, for which a
+list of values has no word."""
 
 
 class Dimension(Protocol):
@@ -88,7 +90,7 @@ def parse(text: str) -> Dimension:
     body, log = text.removesuffix(" log").strip(), text.endswith(" log")
     if ".." in body:
         low, high = (_value(part) for part in body.split("..", 1))
-        if not all(isinstance(end, int | float) and not isinstance(end, bool) for end in (low, high)):
+        if not all(type(end) in (int, float) and math.isfinite(end) for end in (low, high)):
             raise ValueError(f"{text!r} must run between two numbers, such as 0.1..0.5")
         if low >= high:
             raise ValueError(f"{text!r} falls: write low..high")

@@ -16,9 +16,10 @@ from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import DatabaseError
 
 from recsys.dataset import Dataset
-from recsys.errors import InputError
+from recsys.errors import InputError, MissingError
 from recsys.files import fingerprint
 from recsys.models.config import Column
 from recsys.splits import Split
@@ -52,8 +53,13 @@ class Study:
         """Equal for equal data, base and space: then the study goes on where it stopped."""
         base = TrainSettings(**self.base).model_dump(exclude=NOT_PART_OF_A_MODEL)
         space = {name: repr(dimension) for name, dimension in self.space.items()}
-        parts = {"data": self.dataset.manifest.fingerprint, "base": base, "space": space}
+        parts = {"data": self.dataset.manifest.fingerprint, "base": base, "seed": self._seed, "space": space}
         return f"{self.dataset.manifest.name}-tune-{fingerprint(parts)}"
+
+    @property
+    def _seed(self) -> int:
+        """Of each trial."""
+        return TrainSettings(**self.base).seeds[0]
 
     @property
     def folder(self) -> Path:
@@ -67,16 +73,20 @@ class Study:
         return tuple(sorted({column for base in bases for column in TrainSettings.load(**base).columns}))
 
     def open(self) -> optuna.Study:
-        """The study with its trials so far."""
+        """The study with its trials so far. Raises InputError where its file is no study."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.folder.mkdir(parents=True, exist_ok=True)
-        study = optuna.create_study(
-            storage=f"sqlite:///{self.folder / 'study.db'}",
-            study_name=self.name,
-            load_if_exists=True,
-            direction="maximize",
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=self.settings.patience, n_warmup_steps=1),
-        )
+        path = self.folder / "study.db"
+        try:
+            study = optuna.create_study(
+                storage=f"sqlite:///{path}",
+                study_name=self.name,
+                load_if_exists=True,
+                direction="maximize",
+                pruner=optuna.pruners.MedianPruner(n_startup_trials=self.settings.patience, n_warmup_steps=1),
+            )
+        except DatabaseError as error:
+            raise InputError(f"{path}: {error.orig}; remove {self.folder}, and the study starts anew") from error
         # A sampler that starts anew must not draw again what it drew before it was stopped.
         study.sampler = optuna.samplers.TPESampler(seed=self.settings.seed + len(study.get_trials(deepcopy=False)))
         for trial in study.get_trials(states=(TrialState.RUNNING,)):
@@ -114,10 +124,10 @@ class Study:
         """The best validation figure of a trial; None where it was cut short, or its settings do not work."""
         try:
             settings = TrainSettings.load(**(self.base | chosen))
-        except InputError as error:
+            engine, validator = prepare(self.workspace, self.dataset, split, settings, self._seed, group)
+        except (InputError, MissingError) as error:
             trial.set_user_attr("fault", str(error))
             return None
-        engine, validator = prepare(self.workspace, self.dataset, split, settings, settings.seeds[0], group)
         reported = 0
         try:
             for progress in engine.fit(Checkpoints(self._checkpoints(chosen), group), validator):

@@ -97,7 +97,7 @@ def test_a_run_that_another_process_is_at_is_left_to_it(data: Dataset, tiny_work
     (tiny_workspace.runs / name).mkdir(parents=True)
     with (tiny_workspace.runs / name / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(InputError, match="another process is training this run"):
+        with pytest.raises(InputError, match="another process is at it"):
             segue("train", "--seeds", "1", "--epochs", "1")
     assert not tiny_workspace.bundles.exists()
 

@@ -23,6 +23,8 @@ from training.tuning.space import DEFAULT, Choice, Range, parse, space
         ({"learning_rate": "0.0..0.1 log"}, r"tune\.space\.learning_rate: .*cannot be logarithmic from 0\.0 on"),
         ({"loss": "bce, logloss"}, r"tune\.space\.loss = .*Input should be"),
         ({"dim": "32,,64"}, r"tune\.space\.dim: a value is missing"),
+        ({"learning_rate": "0.1..inf"}, r"tune\.space\.learning_rate: '0\.1\.\.inf' must run between two numbers"),
+        ({"side": "hour, gap"}, r"tune\.space\.side: not to be searched"),
         ({"loss": "bce..bpr"}, r"tune\.space\.loss: 'bce\.\.bpr' must run between two numbers"),
     ],
 )
