@@ -39,8 +39,8 @@ def make(
     name: str, folder: Path, scratch: Path, data: Path | None, rows: int | None, told: Callable[[str], object]
 ) -> None:
     """Write the arrays of a data set into ``folder``: `Arrays` of peers/session.py, valid-targets.npy (queries,) and
-    about.json. ``scratch`` holds the workspace, made where it is not there; ``data`` is where wfmu lies; ``rows``: so
-    many of the training sequences at most. Raises MissingError without ``data`` where it is needed."""
+    about.json. ``scratch`` holds the workspace, made where it is not there; ``data`` is where wfmu lies; ``rows``: a
+    sample of so many training sequences. Raises MissingError without ``data`` where it is needed."""
     source = SOURCES[name]
     made = scratch / name / "features" / name
     for command in () if made.exists() else source.commands:
@@ -55,7 +55,8 @@ def make(
             raise SystemExit(f"{' '.join(words)}:\n{ran.stdout[-2_000:]}")
     dataset = Dataset.open(made)
     train, valid, asked = source.rows(dataset)
-    train = train.take(np.arange(min(len(train), rows or len(train))))
+    if rows is not None:
+        train = train.take(np.sort(np.random.default_rng(SEED).permutation(len(train))[:rows]))
     known, values = np.unique(train.values, return_inverse=True)
     index = np.full(len(dataset.items), -1)
     index[known] = np.arange(len(known))

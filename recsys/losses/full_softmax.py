@@ -51,7 +51,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         width = TILE if safe else n_items
         tiles = [slice(at, min(at + width, n_items)) for at in range(0, n_items, width)]
         state_grads = torch.zeros_like(states)
-        # Turned, because so the product that fills them is as fast as the other two; as it comes it takes a third longer.
+        # Turned, because so the product that adds to them is as fast as the other two; else it takes a third longer.
         turned = [states.new_zeros(states.shape[1], tile.stop - tile.start) for tile in tiles]
         device = states.device.type
         low = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else states.dtype
