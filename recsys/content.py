@@ -84,7 +84,7 @@ class ContentLayout(BaseModel):
     def _artists(self, ids: pl.Series) -> Float32:
         """(n,) the row of each artist, 1 to artist_rows - 1; 0 for null."""
         unique = ids.drop_nulls().unique()
-        rows = [zlib.crc32(artist.encode()) % max(self.artist_rows - 1, 1) + 1 for artist in unique]
+        rows = [zlib.crc32(artist.encode()) % (self.artist_rows - 1) + 1 for artist in unique]
         found = ids.replace_strict(unique, pl.Series(rows, dtype=pl.Float32), default=0.0, return_dtype=pl.Float32)
         return found.fill_null(0.0).to_numpy().astype(np.float32)
 

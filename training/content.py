@@ -59,7 +59,7 @@ def content_of(dataset: Dataset, artist_rows: int) -> Content:
         raise InputError(f"{path}: tells nothing of any track, and train.artist_rows is 0; train with content = false")
     try:
         vectors = layout.matrix(table.with_columns(dataset.items["artist_id"]))
-    except InputError as error:
+    except (InputError, pl.exceptions.PolarsError) as error:
         raise InputError(f"{path}: {error}") from error
     return Content(layout, vectors, ~dataset.cold)
 

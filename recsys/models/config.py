@@ -33,7 +33,7 @@ class NetworkShape(BaseModel):
     """The history tower. sequential: a causal transformer, built of `block`. two-tower: what was heard, pooled with
     learned weights; it needs no order."""
     block: BlockName = "sasrec"
-    """What the history tower is built of."""
+    """What a sequential history tower is built of."""
     dim: int = Field(default=64, ge=4, le=1024)
     """Size of item vectors and of the history tower."""
     layers: int = Field(default=2, ge=1, le=24)
@@ -58,7 +58,7 @@ class NetworkShape(BaseModel):
     id_dropout: float = Field(default=0.3, ge=0, le=1)
     """With content: share of items whose own row is left out in training, so that the content learns to stand alone."""
     artist_rows: int = Field(default=16384, ge=0)
-    """With content: artists share so many rows by hash; 0: the artist is not read."""
+    """With content: artists share so many rows by hash, one of them for the unknown; 0: the artist is not read."""
 
     filter_share: float | None = Field(default=None, ge=0, le=1)
     """alpha of bsarec: the weight of its frequency filter against attention. None: 0.7."""
@@ -90,6 +90,10 @@ class NetworkShape(BaseModel):
                     raise ValueError(f"{field}: only with block = 'bsarec', not {self.block!r}")
         elif self.filter_cutoff is not None and self.filter_cutoff > self.max_length:
             raise ValueError(f"filter_cutoff: {self.filter_cutoff} is more than max_length {self.max_length}")
+        if self.model == "two-tower" and self.block != "sasrec":
+            raise ValueError(f"block: {self.block!r} only with model = 'sequential'; two-tower pools, without blocks")
+        if self.artist_rows == 1:
+            raise ValueError("artist_rows: 1 has room for no artist beside the unknown one; 0 reads none")
         if len(set(self.side)) != len(self.side):
             raise ValueError("side: a feature stands twice")
         return self

@@ -78,6 +78,13 @@ def test_content_that_does_not_fit_is_refused_by_name(data: Dataset, column: str
         content_of(data, artist_rows=8)
 
 
+def test_content_without_a_part_that_the_manifest_names_is_refused(data: Dataset) -> None:
+    path = data.folder / "content.parquet"
+    pl.read_parquet(path).drop("audio").write_parquet(path)
+    with pytest.raises(InputError, match=r'content\.parquet: .*"audio" not found'):
+        content_of(data, artist_rows=8)
+
+
 def test_a_data_set_without_content_is_refused(make_dataset: Callable[..., Dataset]) -> None:
     dataset = make_dataset("plain")
     with pytest.raises(MissingError, match=r"content\.parquet is absent, and train\.content = true reads it"):

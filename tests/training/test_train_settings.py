@@ -35,6 +35,8 @@ from training.settings import TrainSettings
         ({"dropout": 1.0}, "train.dropout"),
         ({"max_length": 1}, "train.max_length"),
         ({"epoch": 3}, "train.epoch"),
+        ({"model": "two-tower", "block": "hstu"}, "block: 'hstu' only with model = 'sequential'"),
+        ({"content": True, "artist_rows": 1}, "artist_rows: 1 has room for no artist"),
         ({"mode": "data_parallel"}, "train.mode"),
     ],
 )

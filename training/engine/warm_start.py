@@ -43,7 +43,10 @@ def from_run(workspace: Workspace, dataset: Dataset, name: str) -> Callable[[Net
     if not (folder / "tracks.parquet").is_file():
         held = sorted(path.parent.name for path in workspace.runs.glob("*/tracks.parquet"))
         raise MissingError(f"train.warm_start: there is no run {name!r} in {workspace.runs}; it holds {held}")
-    then = pl.read_parquet(folder / "tracks.parquet").with_row_index("then")
+    try:
+        then = pl.read_parquet(folder / "tracks.parquet", glob=False).with_row_index("then")
+    except pl.exceptions.PolarsError as error:
+        raise InputError(f"train.warm_start: {folder}/tracks.parquet is damaged ({error})") from error
     known = dataset.items.select("track_id", now="index").join(then, on="track_id")
     if known.is_empty():
         raise InputError(f"train.warm_start: the run {name!r} knew none of the tracks of {dataset.folder}")

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow.parquet as pq
+from pyarrow import ArrowException
 
 from recsys.dataset import Dataset, Sequences
 from recsys.errors import InputError
@@ -92,14 +93,10 @@ def _sums(folder: Path, stamp: dict[str, Any]) -> dict[str, str] | None:
 
 def _write(dataset: Dataset, folder: Path, stamp: dict[str, Any]) -> None:
     """Piece by piece: memory holds one piece, however many there are."""
-    source = pq.ParquetFile(dataset.folder / "sequences.parquet")
-    stored = [name for name in STORED.values() if name in source.schema_arrow.names]
     told: set[str] = set()
     with ExitStack() as files:
         parts = {split: files.enter_context(_Part(folder / split)) for split in SPLITS}
-        for batch in source.iter_batches(PIECE, columns=["split", "items", *stored], use_threads=False):
-            table = pl.from_arrow(batch)
-            assert isinstance(table, pl.DataFrame)
+        for table in _tables(dataset.folder / "sequences.parquet"):
             for split, part in parts.items():
                 piece = plays(table.filter(pl.col("split") == split), BESIDE)
                 part.append(piece)
@@ -109,6 +106,19 @@ def _write(dataset: Dataset, folder: Path, stamp: dict[str, Any]) -> None:
             (folder / split / f"{name}.npy").unlink()
     sums = {str(path.relative_to(folder)): sha256(path) for path in sorted(folder.glob("*/*.npy"))}
     write_json(folder / "manifest.json", stamp | {"sha256": sums})
+
+
+def _tables(path: Path) -> Iterator[pl.DataFrame]:
+    """Its rows, some at a time, with what the arrays are made of. Raises InputError where they cannot be read."""
+    try:
+        source = pq.ParquetFile(path)
+        stored = [name for name in STORED.values() if name in source.schema_arrow.names]
+        for batch in source.iter_batches(PIECE, columns=["split", "items", *stored], use_threads=False):
+            table = pl.from_arrow(batch)
+            assert isinstance(table, pl.DataFrame)
+            yield table
+    except (OSError, ArrowException) as error:
+        raise InputError(f"{path}: damaged ({error}); remove the folder, make it anew: segue features") from error
 
 
 class _Part(ExitStack):

@@ -134,3 +134,6 @@ def test_what_cannot_be_taken_over_is_refused(
     ):
         with pytest.raises(InputError, match=f"the run 'first' is of another network: {fault}"):
             from_run(tiny_workspace, grown, "first")(build_network(settings(**given), 7, CPU))
+    (tiny_workspace.runs / "first" / "tracks.parquet").write_bytes(b"PAR1")
+    with pytest.raises(InputError, match=r"train\.warm_start: .*tracks\.parquet is damaged"):
+        from_run(tiny_workspace, grown, "first")

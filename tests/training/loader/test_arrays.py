@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 from recsys.dataset import Dataset
+from recsys.errors import InputError
 from recsys.files import read_json, write_json
 from recsys.ragged import Ragged
 from recsys.splits import for_dataset
@@ -135,6 +136,18 @@ def test_another_data_set_of_the_same_name_gets_its_own(
     table.write_parquet(again.folder / "sequences.parquet")
     changed = Dataset.open(again.folder)
     assert_same(rows(tiny_workspace, changed), for_dataset(changed.with_beside(COLUMNS)).train.items)
+
+
+@pytest.mark.parametrize("spoil", ["cut short", "pages of zeros"])
+def test_sequences_that_are_damaged_are_named(tiny_workspace: Workspace, dataset: Dataset, spoil: str) -> None:
+    path = dataset.folder / "sequences.parquet"
+    whole = path.read_bytes()
+    tail = int.from_bytes(whole[-8:-4], "little") + 8  # the footer, its length and PAR1
+    pages = whole[4:-tail]
+    path.write_bytes(whole[:-9] if spoil == "cut short" else whole[:4] + bytes(len(pages)) + whole[-tail:])
+    with pytest.raises(InputError, match=r"sequences\.parquet: damaged"):
+        mapped(tiny_workspace, dataset, COLUMNS)
+    assert not (tiny_workspace.arrays / dataset.manifest.name).exists()
 
 
 def test_leave_one_out_stays_in_memory(tiny_workspace: Workspace, dataset: Dataset) -> None:
