@@ -74,7 +74,10 @@ class Replicated:
 
     def __init__(self, model: Network, settings: TrainSettings, group: Group) -> None:
         self.core = model
-        self.model: nn.Module = DistributedDataParallel(model) if group.world > 1 else model
+        self.model: nn.Module = (
+            # Its buffers hold the content of the catalogue, which never changes: they need no sending at each step.
+            DistributedDataParallel(model, broadcast_buffers=False) if group.world > 1 else model
+        )
         weights = dict(model.named_parameters())
         self._optimizer = OPTIMIZERS[settings.optimizer](
             [
