@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, field_validator, model_validator
 
 from recsys.baselines.base import Baseline, Days, start_days
 from recsys.baselines.item_knn import ItemKNN, SequentialRules
@@ -152,9 +152,11 @@ class Ranked(BaseModel):
     start: int = Field(default=200, ge=1)
     """Live: so many right rows are needed for a first ranker."""
     held_out: float = Field(default=0.2, gt=0, lt=1)
-    """Static: share of the plays, the latest, that are asked for in training from what came before."""
+    """Static: share of the plays that is asked for in training from what came before."""
+    origins: int = Field(default=3, ge=1)
+    """Static: so many times, from the end backwards, each share from what came before it."""
     held_out_by: Literal["owner", "time"] = "time"
-    """Static: the latest of each owner, or of all; as the data are split."""
+    """Static: the plays of each owner, or of all; as the data are split."""
     without: tuple[str, ...] = ()
     """Endings of names of features that are left out, as in an ablation."""
 
@@ -164,6 +166,12 @@ class Ranked(BaseModel):
         if unknown := set(sources) - set(SOURCES):
             raise ValueError(f"no source of candidates: {sorted(unknown)}; there are {sorted(SOURCES)}")
         return {name: SOURCES[name].model_validate(config) for name, config in sources.items()}
+
+    @model_validator(mode="after")
+    def _something_comes_before(self) -> Self:
+        if self.origins * self.held_out >= 1:
+            raise ValueError("origins x held_out must be below 1: something must come before what is held out")
+        return self
 
     @property
     def random(self) -> bool:
@@ -175,19 +183,19 @@ class Ranked(BaseModel):
         return self.model_copy(update={"trees": self.trees.model_copy(update={"seed": seed})})
 
     def fit(self, train: Sequences, as_of: np.datetime64 | None = None) -> RankedState:
-        """Once: the ranker learns to foresee the latest plays of ``train`` from those before; then all are known."""
-        late = self._late(train)
-        queries, ends = _practice(train.take(late))
-        chosen = _drawn(len(queries), self.lessons, self.trees.seed)
-        lessons = Lessons()
-        lessons.add(
-            self._frozen(train.take(~late), as_of),
-            queries.take(chosen),
-            chosen,
-            ends[chosen],
-            self.negatives,
-            self.trees.seed,
-        )
+        """Once: the ranker learns to foresee the latest plays of ``train`` from those before; then all are known.
+
+        And the plays before the latest from those before them, ``origins`` times.
+        """
+        place, lessons, before = self._place(train), Lessons(), 0
+        for origin in range(self.origins):
+            cut = 1 - (origin + 1) * self.held_out
+            queries, ends = _practice(train.take((place > cut) & (place <= cut + self.held_out)))
+            chosen = _drawn(len(queries), self.lessons // self.origins, self.trees.seed)
+            state = self._frozen(train.take(place <= cut), as_of)
+            numbers = before + chosen
+            lessons.add(state, queries.take(chosen), numbers, ends[chosen], self.negatives, self.trees.seed)
+            before += len(queries)
         features, right, of = lessons.until(np.iinfo(np.int64).max)
         ranker = Ranker.train(features, right, of, lessons.names, self.trees) if right.any() else None
         return RankedState(self._frozen(train, as_of), ranker)
@@ -229,19 +237,18 @@ class Ranked(BaseModel):
             today = np.flatnonzero(queries.days == day)
             lessons.add(state, queries.take(today), chosen[today], ends[today], self.negatives, self.trees.seed)
 
-    def _late(self, train: Sequences) -> Bool:
-        """(n,) the sequences after the cut, by plays, of all or of each owner."""
+    def _place(self, train: Sequences) -> Float64:
+        """(n,) where each sequence ends, as a share of the plays of all or of its owner, oldest first: above 0 to 1."""
         starts = np.arange(len(train)) if train.starts is None else train.starts
         owners = train.owners if self.held_out_by == "owner" else np.zeros(len(train), np.int64)
         order = np.lexsort((starts, owners))
         plays = np.cumsum(train.items.lengths[order])
         of = owners[order]
         first = np.searchsorted(of, of)
-        before = plays - (plays[first] - train.items.lengths[order][first])
-        total = np.bincount(of, train.items.lengths[order])[of]
-        late = np.zeros(len(train), bool)
-        late[order] = before > (1 - self.held_out) * total
-        return late
+        upto = plays - (plays[first] - train.items.lengths[order][first])
+        place = np.zeros(len(train))
+        place[order] = upto / np.maximum(np.bincount(of, train.items.lengths[order])[of], 1)
+        return place
 
     def _frozen(self, train: Sequences, as_of: np.datetime64 | None) -> State:
         memory = Memory.of(train)

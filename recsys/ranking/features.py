@@ -229,11 +229,12 @@ def _due(of: dict[str, Float32]) -> dict[str, Float32]:
 
 
 def _moment(memory: Memory, asked: Asked) -> dict[str, Float32]:
-    """Of the query alone, (n,): where it stands, and of what kind the last two tracks were, for they alternate."""
+    """Of the query alone, (n,): where it stands, how old what is known is, of what kind the last two tracks were."""
     tally = memory.tallies["item"]
     last, before = tally.read(asked.last, asked.time), tally.read(asked.before_last, asked.time)
     out = {
         "place": asked.place,
+        "stale": np.minimum(asked.time - tally.times[:, 0].max(), NEVER),
         "last.decayed7": last.decayed[:, 2],
         "last.decayed90": last.decayed[:, 4],
         "last.age0": last.ages[:, 0],

@@ -107,6 +107,11 @@ def test_a_config_survives_json() -> None:
     assert isinstance(again.sources["item-knn"], ItemKNN)
 
 
+def test_all_plays_cannot_be_held_out() -> None:
+    with pytest.raises(ValueError, match="something must come before"):
+        Ranked(held_out=0.5, origins=2)
+
+
 def test_an_unknown_source_is_refused() -> None:
     with pytest.raises(ValueError, match="no source of candidates"):
         Ranked.model_validate({"sources": {"popularity": {}}})
