@@ -61,6 +61,8 @@ def cooccurrence(train: Sequences, dim: int, attributes: sparse.csr_array | None
 def directions(matrix: sparse.csr_array, dim: int) -> Float32:
     """(n, dim) the rows of a symmetric matrix (n, n) in the coordinates of its greatest eigenvectors, at length 1."""
     kept = min(dim, matrix.shape[0] - 1)
+    if not kept or not matrix.count_nonzero():
+        return np.zeros((matrix.shape[0], dim), dtype=np.float32)
     values, vectors = eigsh(matrix, k=kept, which="LA", v0=np.ones(matrix.shape[0]))
     rows = np.zeros((matrix.shape[0], dim))
     rows[:, :kept] = vectors * np.sqrt(np.maximum(values, 0))

@@ -61,7 +61,9 @@ class Prod2Vec(Baseline):
         counts = np.bincount(values, minlength=n_items)
         share = counts[values] / max(len(values), 1)
         noise = _cumulative(counts, self.power)
-        artist_noise = noise[:0] if artists is None else _cumulative(np.bincount(artists[values]), self.power)
+        artist_noise = noise[:0]
+        if artists is not None:
+            artist_noise = _cumulative(np.bincount(artists[values], minlength=tokens - n_items), self.power)
         rng = np.random.default_rng(self.seed)
         vectors = ((rng.random((tokens, self.factors)) - 0.5) / self.factors).astype(np.float32)
         skip_gram.train(

@@ -34,6 +34,12 @@ def test_more_dimensions_than_items_are_left_empty() -> None:
     assert cooccurrence(pairs, dim=8).shape == (3, 8)
 
 
+@pytest.mark.parametrize("items", [1, 3])
+def test_where_nothing_stands_near_anything_there_are_no_directions(items: int) -> None:
+    alone = Sequences(Ragged.of([[0, 0], [items - 1]]), np.arange(2), None, items)
+    np.testing.assert_array_equal(cooccurrence(alone, dim=4), np.zeros((items, 4)))
+
+
 def test_a_network_starts_there() -> None:
     train, settings = two_worlds(), TrainSettings(dim=16, heads=1, pretrained="co-occurrence")
     network = Network(NetworkConfig(n_items=21, dim=16, heads=1))

@@ -64,3 +64,9 @@ def test_seeds_differ_and_repeat(sequences: Sequences) -> None:
     one, again, other = (Prod2Vec(factors=8, seed=seed).fit(sequences).vectors for seed in (1, 1, 2))
     assert_array_equal(one, again)
     assert (one != other).any()
+
+
+@pytest.mark.parametrize("metadata", [0.0, 0.5])
+def test_where_nothing_was_heard_nothing_is_known(sequences: Sequences, metadata: float) -> None:
+    silent = replace(sequences, items=Ragged.of([[]]), owners=np.zeros(1, np.int64))
+    assert not Prod2Vec(factors=4, metadata=metadata).fit(silent).vectors.any()
