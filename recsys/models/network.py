@@ -18,7 +18,7 @@ from recsys.models.items import ContentTower, IdTower, ItemContent
 from recsys.models.pooling import PooledHistory
 from recsys.models.side import NOTHING, Side
 
-HISTORY, CANDIDATES = "history", "candidates"
+ITEMS = "items"
 HISTORY_TOWERS: dict[str, type[HistoryEncoder] | type[PooledHistory]] = {
     "sequential": HistoryEncoder,
     "two-tower": PooledHistory,
@@ -26,7 +26,7 @@ HISTORY_TOWERS: dict[str, type[HistoryEncoder] | type[PooledHistory]] = {
 
 
 class Network(nn.Module):
-    """One embedding table, read twice a step: for the histories, and for the items that the loss compares.
+    """One embedding table, read once a step: for the histories, and for the items that the loss compares.
 
     Scores are ``scale * cos(state, item)`` with a learned scale, unless the config leaves items their own length.
     """
@@ -43,7 +43,7 @@ class Network(nn.Module):
                     name="item",
                     embedding_dim=config.dim,
                     num_embeddings=config.n_items,
-                    feature_names=[HISTORY, CANDIDATES],
+                    feature_names=[ITEMS],
                     weight_init_min=-1 / math.sqrt(config.dim),
                     weight_init_max=1 / math.sqrt(config.dim),
                 )
@@ -55,17 +55,17 @@ class Network(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(math.log(config.scale), device=device))
 
     def forward(self, features: KeyedJaggedTensor, side: Side = NOTHING) -> tuple[Tensor, Tensor]:
-        """Keys ``history`` (positions of all histories) and ``candidates`` (c ids, in any rows; see `features`).
+        """features: the rows of all histories, then one of c candidates; see `features`.
 
         side: what is told of the positions, packed as they are.
 
         Returns the scaled states (positions, dim) and the candidates' vectors (c, dim): their product is the score.
         """
-        looked_up: dict[str, JaggedTensor] = self.items(features)
-        history = looked_up[HISTORY]
-        vectors = self.item_tower(history.values(), features[HISTORY].values())
-        states = self.encoder(vectors, history.lengths().long(), side)
-        return self.outputs(states), self.item_tower(looked_up[CANDIDATES].values(), features[CANDIDATES].values())
+        looked_up: JaggedTensor = self.items(features)[ITEMS]
+        lengths = looked_up.lengths().long()
+        vectors = self.item_tower(looked_up.values(), features[ITEMS].values())
+        history, items = vectors.tensor_split([len(vectors) - int(lengths[-1])])
+        return self.outputs(self.encoder(history, lengths[:-1], side)), items
 
     def outputs(self, states: Tensor) -> Tensor:
         """Encoder states (n, dim) -> vectors of length ``scale`` (n, dim), ready for a dot product."""
@@ -78,14 +78,12 @@ class Network(nn.Module):
 
 
 def features(history: Tensor, lengths: Tensor, candidates: Tensor) -> KeyedJaggedTensor:
-    """The model's input: history ids (positions,) with lengths (batch,), and candidate ids (c,).
+    """The model's input: history ids (positions,) with lengths (batch,), and candidate ids (c,) as one more row.
 
-    All features of a KeyedJaggedTensor have one batch size, so the candidates all stand in the first row.
+    They are one feature, so that the table is looked up once, and has one gradient to be written.
     """
-    candidate_lengths = torch.zeros_like(lengths)
-    candidate_lengths[0] = len(candidates)
     return KeyedJaggedTensor(
-        keys=[HISTORY, CANDIDATES],
+        keys=[ITEMS],
         values=torch.cat([history, candidates]),
-        lengths=torch.cat([lengths, candidate_lengths]),
+        lengths=torch.cat([lengths, lengths.new_tensor([len(candidates)])]),
     )
