@@ -22,7 +22,7 @@ class Dropout(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Any shape, and the same again."""
-        cut = round(256 * self.share)
+        cut = min(round(256 * self.share), 255)
         if not self.training or not cut:
             return x
         if x.device.type != "cpu":

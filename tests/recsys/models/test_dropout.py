@@ -48,6 +48,12 @@ def test_nothing_falls_out_of_training_or_at_0() -> None:
     assert Dropout(0.0)(x) is x
 
 
+def test_a_share_of_nearly_all_leaves_a_few() -> None:
+    y = Dropout(0.9999)(torch.ones(100_000))
+    assert 0 < int((y != 0).sum()) < 1_000
+    assert bool(y.isfinite().all())
+
+
 def test_an_empty_tensor_and_a_transposed_one() -> None:
     assert Dropout(0.5)(torch.ones(0, 3)).shape == (0, 3)
     x = torch.arange(1.0, 13).view(3, 4).t()
