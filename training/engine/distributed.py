@@ -5,13 +5,16 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+from recsys.errors import SegueError
 
 T = TypeVar("T")
 
@@ -58,6 +61,18 @@ class Group:
             dist.broadcast_object_list(box, src=0)
         held: T = box[0]
         return held
+
+    @contextmanager
+    def failing_together(self) -> Iterator[None]:
+        """A fault that all processes meet ends none of them before rank 0 has told of it: torchrun stops the others as
+        soon as one ends. A fault of one process alone ends it some seconds later."""
+        try:
+            yield
+        except SegueError:
+            if self.world > 1:
+                with suppress(RuntimeError):
+                    dist.monitored_barrier(self.writers, timeout=timedelta(seconds=10))
+            raise
 
     def barrier(self) -> None:
         if self.world > 1:

@@ -86,7 +86,11 @@ def train(
     """
     name, logged = run_name(dataset, settings, seed), 0
     params = settings.model_dump(exclude={"seeds"}) | {"seed": seed}
-    with alone(workspace.runs / name, group), _record(workspace, dataset, name, params, group) as log:
+    with (
+        group.failing_together(),
+        alone(workspace.runs / name, group),
+        _record(workspace, dataset, name, params, group) as log,
+    ):
         engine, validator = prepare(workspace, dataset, split, settings, seed, group)
         origin = _origin(dataset, settings, seed, engine.content)
         checkpoints = Checkpoints(workspace.runs / name, group, origin, settings.checkpoints_kept)

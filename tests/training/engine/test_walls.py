@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import fault_worker
 import numpy as np
 import pytest
 
@@ -77,6 +81,16 @@ def test_faults_fail_the_run_with_their_reason(
         train(tiny_workspace, data, split, TrainSettings(**(FIELDS | given)), 1, group)
     assert failed(tiny_workspace) == f"{caught.type.__name__}: {caught.value}"
     assert not tiny_workspace.bundles.exists()
+
+
+def test_no_process_ends_before_rank_0_has_told_of_the_fault(tmp_path: Path) -> None:
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    done = subprocess.run(
+        [*launch, fault_worker.__file__, str(tmp_path / "told")], capture_output=True, text=True, timeout=280
+    )
+    assert done.returncode != 0
+    assert "a fault of all" in done.stderr
+    assert (tmp_path / "told").read_text() == "told"
 
 
 @pytest.mark.usefixtures("mlflow_store")
