@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from session import Session
 
-CHUNK = 256
-"""Positions of the loss at once."""
+CHUNK, TILE = 256, 1024
+"""Positions and candidates of the loss at once: all that a product touches stays in cache."""
 
 session = Session()
 job, data = session.job, session.data
@@ -23,30 +23,30 @@ shapes = [(positions, job.dim, 3 * job.dim), (positions, job.dim, job.dim)]
 shapes += [(positions, job.dim, job.feed_forward), (positions, job.feed_forward, job.dim)]
 
 
-def linear(n: int, inner: int, outer: int) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-    """Left, right and result of y = x w, of the gradient of x, and of that of w."""
+Product = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""Left, right, and room for the result."""
+
+
+def linear(n: int, inner: int, outer: int) -> list[Product]:
+    """y = x w, the gradient of x, and that of w."""
     x, w, y = torch.rand(n, inner), torch.rand(inner, outer), torch.rand(n, outer)
-    return [(x, w, y), (y, w.T, x), (x.T, y, w)]
+    return [(left, right, left @ right) for left, right in ((x, w), (y, w.T), (x.T, y))]
 
 
-def attention() -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+def attention() -> list[Product]:
     """Of query with key and of weights with value: two products forward, four backward."""
     batch, width = job.rows * job.heads, job.dim // job.heads
     q, w = torch.rand(batch, span, width), torch.rand(batch, span, span)
-    return [(q, q.transpose(1, 2), w), (w, q, q)] * 3
+    return [(left, right, left @ right) for left, right in ((q, q.transpose(1, 2)), (w, q))] * 3
 
 
-products = [product for shape in shapes for product in linear(*shape)] + attention()
-whole = positions // CHUNK
-loss = [*[linear(CHUNK, job.dim, candidates)] * whole, linear(max(positions - whole * CHUNK, 1), job.dim, candidates)]
-results = [torch.empty_like(result) for _, _, result in products]
+block = [product for shape in shapes for product in linear(*shape)] + attention()
+loss = linear(min(CHUNK, positions), job.dim, min(TILE, candidates))
+tiles = round(positions * candidates / (min(CHUNK, positions) * min(TILE, candidates)))
+"""That make up the scores of a batch."""
 
 session.begin(lambda histories: np.zeros((len(histories), data.n_items)))
 while True:
-    for _ in range(job.blocks):
-        for (left, right, _), result in zip(products, results, strict=True):
-            torch.matmul(left, right, out=result)
-    for part in loss:
-        for left, right, result in part:
-            torch.mm(left, right, out=result)
+    for left, right, result in block * job.blocks + loss * tiles:
+        torch.matmul(left, right, out=result)
     session.batch_done(positions)
