@@ -216,7 +216,7 @@ class Dataset:
         stored = {STORED[name] for name in wanted} & set(pl.read_parquet_schema(path))
         if not stored:
             return self
-        beside = plays(pl.read_parquet(path, columns=["items", *sorted(stored)], glob=False), wanted).beside
+        beside = plays(self._table("items", *sorted(stored)), wanted).beside
         items = replace(self.sequences.items, beside=beside)
         return replace(self, sequences=replace(self.sequences, items=items), parts={})
 
@@ -254,13 +254,20 @@ class Dataset:
         path = self.folder / "sequences.parquet"
         if not set(columns) <= set(pl.read_parquet_schema(path)):
             return None
-        table = pl.read_parquet(path, columns=list(columns), glob=False)
+        table = self._table(*columns)
         if any(table[column].null_count() for column in columns):
             return None
         return [
             Ragged.from_lengths(table[c].explode(empty_as_null=False).to_numpy(), table[c].list.len().to_numpy())
             for c in columns
         ]
+
+    def _table(self, *columns: str) -> pl.DataFrame:
+        path = self.folder / "sequences.parquet"
+        try:
+            return pl.read_parquet(path, columns=list(columns), glob=False)
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise InputError(f"{path}: damaged ({error}); remove the folder, make it anew: segue features") from error
 
     def _check(self, column: str, found: Ragged, least: int, most: int | Int64) -> None:
         if bool(((found.values < least) | (found.values > most)).any()):

@@ -136,6 +136,16 @@ def test_a_data_set_from_before_there_were_contexts_is_read(folder: Path) -> Non
     assert (data.contexts(), data.skips(), len(data.sequences)) == (None, None, 3)
 
 
+def test_columns_that_are_damaged_are_named(folder: Path) -> None:
+    data = rewrite(folder, context=[[0, 1], [1], [1, 0]], skips=[[], [], []], skips_at=[[], [], []])
+    whole = (folder / "sequences.parquet").read_bytes()
+    tail = int.from_bytes(whole[-8:-4], "little") + 8  # the footer, its length and PAR1
+    (folder / "sequences.parquet").write_bytes(whole[:4] + bytes(len(whole) - tail - 4) + whole[-tail:])
+    for read in (data.contexts, data.skips, lambda: data.with_beside(["context"])):
+        with pytest.raises(InputError, match=r"sequences\.parquet: damaged"):
+            read()
+
+
 def test_what_is_told_of_plays_goes_along_into_the_parts(folder: Path) -> None:
     data = rewrite(folder, context=[[0, -1], [1], [1, 0]])
     assert not data.sequences.items.beside

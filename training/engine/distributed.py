@@ -74,10 +74,6 @@ class Group:
                     dist.monitored_barrier(self.writers, timeout=timedelta(seconds=10))
             raise
 
-    def barrier(self) -> None:
-        if self.world > 1:
-            dist.barrier()
-
 
 @contextmanager
 def process_group(device: str) -> Iterator[Group]:

@@ -16,6 +16,7 @@ from recsys.errors import InputError
 from recsys.files import fingerprint, sha256
 from recsys.metrics import exposure, harness
 from recsys.metrics.bootstrap import Interval, mean_interval
+from recsys.plays import STORED
 from recsys.ragged import Bool, Float64
 from recsys.splits import Split, for_dataset, is_repeat
 from recsys.workspace import Workspace
@@ -62,7 +63,7 @@ def evaluate(workspace: Workspace, dataset: Dataset, settings: EvaluateSettings)
     stored = Report.read(path)
     if stored is not None and stored.inputs == inputs and _stands(workspace, stored):
         return stored, False
-    dataset = dataset.with_beside(("time", "context"))
+    dataset = dataset.with_beside(STORED)
     whole = for_dataset(dataset)
     arena = Arena(dataset, sampled(whole, *settings.limits), harness.Catalogue.of(dataset))
     tuned = TunedBaselines(path.with_name("tuned.json"), dataset.manifest.fingerprint)
