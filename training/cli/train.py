@@ -170,14 +170,16 @@ def _numbers(seeds: str | None) -> list[int] | None:
 def _parsed(words: dict[str, str]) -> dict[str, str | list[str]]:
     """Lists are written with commas.
 
-    >>> _parsed({"side": "hour,gap", "dim": "32"})
+    >>> _parsed({"side": "hour, gap", "dim": "32"})
     {'side': ['hour', 'gap'], 'dim': '32'}
     """
     from training.settings import TrainSettings
 
     fields = TrainSettings.model_fields
     lists = {name for name in words if name in fields and get_origin(fields[name].annotation) is list}
-    return {name: value.split(",") if name in lists else value for name, value in words.items()}
+    return {
+        name: [word.strip() for word in value.split(",")] if name in lists else value for name, value in words.items()
+    }
 
 
 def _explain(settings: TrainSettings) -> None:
