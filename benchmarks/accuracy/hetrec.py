@@ -292,7 +292,7 @@ def show(trial: Trial, found: dict[str, tuple[Config, Figures]], seeds: list[int
     first = next(iter(found.values()))[1]
     for name in first:
         table.add_column(name, justify="right")
-    table.add_column(f"{CHOSEN_BY} against {best}", justify="right")
+    table.add_column(f"{CHOSEN_BY} against {best}" if best else "", justify="right")
     for name, (_, measured) in found.items():
         cells = [f"{values.mean():.4f}" for values in measured.values()]
         table.add_row(name, *cells, _gain(measured[CHOSEN_BY], best and found[best][1][CHOSEN_BY], trial))
