@@ -28,14 +28,11 @@ BEST: dict[str, dict[str, dict[str, Any]]] = {
             "learning_rate": 3e-3,
             "epochs": 4,
         },
-        "rectools": {"loss": "sampled_softmax", "rows": 128},
-        "replay": {"loss": "sampled_softmax", "negatives": 1024, "rows": 128},
+        "rectools": {"loss": "sampled_softmax", "rows": 32},
+        "replay": {"loss": "sampled_softmax", "negatives": 1024, "rows": 32, "learning_rate": 3e-3},
     },
 }
 """What differs from `Job`. RecBole is not asked for the simulated set: its first epoch would take half an hour."""
-PATIENCE = 8
-"""Looks without a better figure after which a system is at its end: RePlay rests for four before it learns who follows
-whom."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +41,13 @@ class Limits:
 
     every_s: float
     most_s: float
+    patience: int
+    """Looks without a better figure after which a peer is at its end: some rest for long before they learn who follows
+    whom."""
 
 
-LIMITS = {"wfmu": Limits(4, 110), "simulated": Limits(10, 150)}
-QUICK = Limits(2, 8)
+LIMITS = {"wfmu": Limits(4, 110, 8), "simulated": Limits(10, 150, 15)}
+QUICK = Limits(2, 8, 4)
 FINER = 4
 """So many times as often is looked at Segue, whose way to what a peer reached is shorter."""
 
@@ -97,7 +97,7 @@ def _ended(curve: Curve, goal: float, limits: Limits, finished: bool) -> str:
         return "reached what it had to"
     if finished:
         return "schedule over"
-    if curve.system != SEGUE and len(curve.ndcg) - 1 - curve.best >= PATIENCE:
+    if curve.system != SEGUE and len(curve.ndcg) - 1 - curve.best >= limits.patience:
         return "rose no more"
     return "time up" if curve.seconds[-1] >= limits.most_s else ""
 
