@@ -196,9 +196,6 @@ def _row(
 
 
 def _named(row: Chosen) -> dict[str, list[float]]:
-    """The weights of each member; members of one name are told apart by their number."""
-    names = [member.name for member in row.members]
-    return {
-        name if names.count(name) == 1 else f"{name} {i + 1}": row.weights[:, i].round(4).tolist()
-        for i, name in enumerate(names)
-    }
+    """The weights of each member by its name."""
+    names = [f"{m.name}, attributes" if m.reads_attributes and m.random else m.name for m in row.members]
+    return {name: row.weights[:, i].round(4).tolist() for i, name in enumerate(names)}
