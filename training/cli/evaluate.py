@@ -26,9 +26,9 @@ def _dataset(
     protocol: Annotated[
         str | None,
         typer.Option(
-            help="static: fitted once. live: knows all days before the session's. both. Data without time: static.",
+            help="static: fitted once. refit: on validation too. live: knows all days before. Data without time: static.",
             show_default="both",
-            metavar="[static|live|both]",
+            metavar="[static|refit|live|both|all]",
         ),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A look at 500 queries; publishes nothing.")] = False,
