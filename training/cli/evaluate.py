@@ -26,7 +26,7 @@ def _dataset(
     protocol: Annotated[
         str | None,
         typer.Option(
-            help="static: fitted once. refit: on validation too. live: knows all days before. Data without time: static.",
+            help="static: fitted once. refit: on validation too. live: knows all days before. Without time: static.",
             show_default="both",
             metavar="[static|refit|live|both|all]",
         ),
