@@ -213,7 +213,7 @@ class Dataset:
         """
         wanted = tuple(columns)
         path = self.folder / "sequences.parquet"
-        stored = {STORED[name] for name in wanted} & set(pl.read_parquet_schema(path))
+        stored = {STORED[name] for name in wanted} & set(pl.scan_parquet(path, glob=False).collect_schema())
         if not stored:
             return self
         beside = plays(self._table("items", *sorted(stored)), wanted).beside
@@ -252,7 +252,7 @@ class Dataset:
     def _lists(self, *columns: str) -> list[Ragged] | None:
         """Columns of `sequences.parquet`; None where the file is older than they are, or one is null."""
         path = self.folder / "sequences.parquet"
-        if not set(columns) <= set(pl.read_parquet_schema(path)):
+        if not set(columns) <= set(pl.scan_parquet(path, glob=False).collect_schema()):
             return None
         table = self._table(*columns)
         if any(table[column].null_count() for column in columns):

@@ -40,7 +40,7 @@ def content_of(dataset: Dataset, artist_rows: int) -> Content:
             f"{path} is absent, and train.content = true reads it; make the data set anew: segue features"
         )
     try:
-        present = set(pl.read_parquet_schema(path))
+        present = set(pl.scan_parquet(path, glob=False).collect_schema())
         table = pl.read_parquet(path, columns=[c for c in COLUMNS if c in present], glob=False).sort("index")
     except (OSError, pl.exceptions.PolarsError) as error:
         raise InputError(f"{path}: damaged ({error}); make the data set anew: segue features") from error
