@@ -67,6 +67,7 @@ bench-features: install  ## Measure import and feature jobs, their slopes, and w
 # The peers get environments of their own under workspace/benchmarks; they are made once.
 bench-training: install  ## Measure training speed and memory against RecTools, RePlay and RecBole
 	$(BIN)/python benchmarks/training $(BENCH)
+	$(BIN)/python benchmarks/training/scaling.py
 
 # Hours; what is finished is found again.
 bench-accuracy: install  ## Accuracy on the real sets in SEGUE_DATA, with seeds and intervals
