@@ -43,6 +43,6 @@ def _paces(results: Results, at: Axes) -> None:
                 at.text(left, share, f"{work.pace(system) / 1000:.1f}k", ha="center", va="bottom", fontsize=7)
     ticks = [f"{work.data}\n{LOSS[work.loss]}" for work in results.work]
     at.set_xticks(range(len(ticks)), ticks, fontsize=8)
-    at.set(ylabel="of the matrix products alone", title="targets a second, equal work")
-    at.legend(frameon=False)
+    at.set(ylabel="of the matrix products alone", title="targets a second, equal work", ylim=(0, 1))
+    at.legend(frameon=False, ncols=2)
     at.spines[["top", "right"]].set_visible(False)
