@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from bisect import bisect_right
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -73,19 +74,19 @@ class Layout:
         return padded.reshape(self.batch * self.length, -1).index_select(0, self.cells)
 
 
-class Block(nn.Module):
+class Block(nn.Module, ABC):
     """A step of the history tower: a position is made of itself and of those before it in its history."""
 
     reads_gaps: ClassVar[bool] = False
     """Whether ``gaps`` changes anything; where not, none are made."""
 
+    @abstractmethod
     def forward(self, x: Tensor, layout: Layout | None = None, gaps: Tensor | None = None) -> Tensor:
         """(positions, dim) with a layout (training), else (batch, length, dim) (export): the same shape.
 
         gaps: int64 (batch, length, length), the bucket (recsys.models.side.gap_bucket) of the time from play j to play
         i; None where times are not told.
         """
-        raise NotImplementedError
 
 
 def _bins(lengths: list[int]) -> tuple[list[int], int]:
