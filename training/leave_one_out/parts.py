@@ -6,6 +6,7 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+from zipfile import BadZipFile
 
 import numpy as np
 from scipy import sparse
@@ -27,12 +28,12 @@ class Parts:
     inputs: dict[str, Any]
 
     def find(self, member: dict[str, Any], asked: Asked) -> sparse.csr_array | None:
-        """None where the member was not asked yet."""
-        path = self._path(member, asked)
-        if not path.is_file():
+        """None where the member was not asked yet, or what it said is damaged: then it is asked again."""
+        try:
+            with np.load(self._path(member, asked), allow_pickle=False) as held:
+                data, indices, indptr, shape = (held[name] for name in ("data", "indices", "indptr", "shape"))
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             return None
-        with np.load(path, allow_pickle=False) as held:
-            data, indices, indptr, shape = (held[name] for name in ("data", "indices", "indptr", "shape"))
         return sparse.csr_array((data, indices, indptr), shape=tuple(shape.tolist()))
 
     def keep(self, member: dict[str, Any], asked: Asked, opinion: sparse.csr_array) -> sparse.csr_array:
