@@ -20,7 +20,7 @@ from recsys.files import read_json, sha256
 from recsys.ragged import Float32, Ragged
 
 MIN_ITEMS = 4
-"""Two to learn a step from, a validation target and a test target: some user must have so many."""
+"""Two to learn a step from, a validation target and a test target: some user must have so many, each counted once."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def read(path: Path) -> Interactions:
     a list have neighbouring numbers, and an order of ties by index would know more than a model may.
 
     Raises MissingError without the file; InputError that names the file and the line where a line is not text, holds a
-    user alone, or a user who had a line before; and where no user has four items.
+    user alone, or a user who had a line before; and where no user has four different items.
     """
     if not path.is_file():
         raise MissingError(f"{path}: no such file; it must hold a user a line: user item item ...")
@@ -56,9 +56,12 @@ def read(path: Path) -> Interactions:
     users = tokens.list.first()
     if (again := np.flatnonzero(~users.is_first_distinct().to_numpy())).size:
         raise InputError(f"{path}:{again[0] + 1}: user {users[int(again[0])]} had a line before; a user is one line")
-    if not len(sizes) or int(sizes.max()) <= MIN_ITEMS:
-        raise InputError(f"{path}: no user has {MIN_ITEMS} items or more: nothing to train on, tune on and test on")
-    items = tokens.list.slice(1).explode(empty_as_null=False)
+    lists = tokens.list.slice(1)
+    if not (lists.list.n_unique() >= MIN_ITEMS).any():
+        raise InputError(
+            f"{path}: no user has {MIN_ITEMS} different items or more: nothing to train on, tune on and test on"
+        )
+    items = lists.explode(empty_as_null=False)
     ids = items.unique().sort()
     ids = ids.gather(np.random.default_rng(0).permutation(len(ids)))
     index = items.replace_strict(ids, np.arange(len(ids)), return_dtype=pl.Int32).to_numpy()
@@ -99,12 +102,17 @@ def read_attributes(path: Path, ids: pl.Series) -> Attributes:
     for item, found in table.items():
         if not isinstance(found, list) or not all(isinstance(attribute, str | int) for attribute in found):
             raise InputError(f"{path}: item {item!r}: must be a list of attributes, each a number or a string")
-    named = pl.Series(list(table), dtype=pl.String)
     lists = [list(map(str, found)) for found in table.values()]
-    pairs = (
-        pl.DataFrame({"item": named, "attribute": pl.Series(lists, dtype=pl.List(pl.String))})
-        .explode("attribute", empty_as_null=False)
-        .join(pl.DataFrame({"item": ids, "index": np.arange(len(ids))}), on="item")
+    try:
+        named = pl.DataFrame(
+            {"item": pl.Series(list(table), dtype=pl.String), "attribute": pl.Series(lists, dtype=pl.List(pl.String))}
+        )
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{path}: half of a character, {error.object[error.start]!a}, in an item or attribute"
+        ) from error
+    pairs = named.explode("attribute", empty_as_null=False).join(
+        pl.DataFrame({"item": ids, "index": np.arange(len(ids))}), on="item"
     )
     if pairs.is_empty():
         raise InputError(f"{path}: no item of the data has an attribute here; are these the attributes of other data?")

@@ -14,12 +14,12 @@ from training.leave_one_out.reading import read, read_attributes
 
 def test_a_file_gives_its_sequences(tmp_path: Path) -> None:
     path = tmp_path / "small.txt"
-    path.write_bytes(b"7 30 10 20 10\r\n9  20\t40\n")
+    path.write_bytes(b"7 30 10 20 10 50\r\n9  20\t40\n")
     data = read(path)
     assert data.name == "small"
     items = data.sequences.items
-    assert [[data.ids[int(i)] for i in items[row]] for row in (0, 1)] == [["30", "10", "20", "10"], ["20", "40"]]
-    assert data.sequences.n_items == 4
+    assert [[data.ids[int(i)] for i in items[row]] for row in (0, 1)] == [["30", "10", "20", "10", "50"], ["20", "40"]]
+    assert data.sequences.n_items == 5
 
 
 def test_indices_do_not_follow_the_numbers_of_the_file(tmp_path: Path) -> None:
@@ -36,8 +36,9 @@ def test_indices_do_not_follow_the_numbers_of_the_file(tmp_path: Path) -> None:
         (b"1 2 3 4 5\n2\n", "bad.txt:2: a line must be a user and one item"),
         (b"1 2 3 4 5\n2 3\n1 9\n", "bad.txt:3: user 1 had a line before"),
         (b"1 2 3 4 5\n\xff 3\n", "bad.txt:2: not UTF-8"),
-        (b"1 2 3 4\n2 3\n", "no user has 4 items"),
-        (b"", "no user has 4 items"),
+        (b"1 2 3 4\n2 3\n", "no user has 4 different items"),
+        (b"1 2 2 2 2 2\n", "no user has 4 different items"),
+        (b"", "no user has 4 different items"),
     ],
 )
 def test_a_bad_line_is_named(tmp_path: Path, text: bytes, fault: str) -> None:
@@ -73,6 +74,7 @@ def test_attributes_weigh_by_rarity_and_have_length_one(tmp_path: Path) -> None:
         ('{"a": [[1]]}', "item 'a': must be a list"),
         ('{"a": [1,\n}', "not valid JSON.*line 2"),
         ('{"z": [1]}', "attributes of other data"),
+        ('{"a": ["\\ud800"]}', r"half of a character, '.ud800'"),
     ],
 )
 def test_bad_attributes_are_named(tmp_path: Path, text: str, fault: str) -> None:
