@@ -66,7 +66,7 @@ def read_json(path: Path) -> Any:
     """Raises InputError for a file that is not JSON."""
     try:
         return json.loads(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not valid JSON: {error}") from error
 
 

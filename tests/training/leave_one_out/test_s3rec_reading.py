@@ -73,6 +73,7 @@ def test_attributes_weigh_by_rarity_and_have_length_one(tmp_path: Path) -> None:
         ('{"a": 3}', "item 'a': must be a list"),
         ('{"a": [[1]]}', "item 'a': must be a list"),
         ('{"a": [1,\n}', "not valid JSON.*line 2"),
+        ("[" * 100_000, "not valid JSON.*recursion"),
         ('{"z": [1]}', "attributes of other data"),
         ('{"a": ["\\ud800"]}', r"half of a character, '.ud800'"),
     ],
