@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
+from recsys.errors import InputError
 from recsys.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -46,6 +48,8 @@ def _dataset(
     [dim]$[/] segue evaluate --dataset triplej --protocol live
     """
     if context.invoked_subcommand is not None:
+        if dataset or protocol or quick:
+            raise InputError(f"options of `segue evaluate {context.invoked_subcommand}` stand after its name")
         return
     from recsys.dataset import Dataset
     from training.evaluation import evaluate as evaluation
@@ -91,6 +95,7 @@ def sequential(
     [dim]$[/] segue evaluate sequential --protocol leave-one-out --data LastFM.txt --seeds 5
     [dim]$[/] segue evaluate sequential --data Beauty.txt --attributes Beauty_item2attributes.json
     """
+    from recsys.files import write_bytes
     from training.leave_one_out.evaluate import evaluate
     from training.leave_one_out.report import show
     from training.leave_one_out.settings import LeaveOneOutSettings
@@ -99,8 +104,9 @@ def sequential(
     folder = Workspace().reports / "leave-one-out" / data.stem
     report = evaluate(data, attributes, settings, folder, _watch)
     show(report, console)
-    with (folder / "report.txt").open("w") as file:
-        show(report, Console(file=file, width=120))
+    text = io.StringIO()
+    show(report, Console(file=text, width=120))
+    write_bytes(folder / "report.txt", text.getvalue().encode())
     console.print(f"{folder / 'report.json'}\n{folder / 'report.txt'}", style="dim", highlight=False, soft_wrap=True)
 
 

@@ -113,11 +113,15 @@ def test_attributes_have_rows_of_their_own(tmp_path: Path, workspace: Path) -> N
     data, attributes = ring(tmp_path / "ring.txt"), tmp_path / "attributes.json"
     attributes.write_text(json.dumps({str(i): [f"tag {i // 2}", f"half {i // 10}"] for i in range(ITEMS)}))
     arguments = ["evaluate", "sequential", "--data", str(data), "--attributes", str(attributes), "--seeds", "1"]
+    folder = workspace / "reports" / "leave-one-out" / "ring"
+    folder.mkdir(parents=True)
+    (folder / "report.txt").write_text("of last week")
+    (folder / "read by another").hardlink_to(folder / "report.txt")
     result = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
+    assert (folder / "read by another").read_text() == "of last week"  # the new one took its place whole
     assert "by ids alone" in result.output
     assert "attributes of items used" in result.output
-    folder = workspace / "reports" / "leave-one-out" / "ring"
     report = Report.model_validate_json((folder / "report.json").read_text())
     assert [(row.kind, row.reads_attributes) for row in report.rows] == [
         *(("simple", False), ("network", False), ("system", False)),
@@ -129,3 +133,9 @@ def test_attributes_have_rows_of_their_own(tmp_path: Path, workspace: Path) -> N
 def test_evaluate_without_a_command_is_still_the_table_of_a_data_set(workspace: Path) -> None:
     result = CliRunner().invoke(app, ["evaluate", "--dataset", "none"])
     assert "no data set 'none'" in str(result.exception)
+
+
+@pytest.mark.parametrize("option", [["--quick"], ["--protocol", "live"], ["--dataset", "none"]])
+def test_an_option_before_the_command_is_not_lost_in_silence(workspace: Path, option: list[str]) -> None:
+    result = CliRunner().invoke(app, ["evaluate", *option, "sequential", "--data", "none.txt"])
+    assert "options of `segue evaluate sequential` stand after its name" in str(result.exception)
