@@ -12,6 +12,8 @@ FITTED = ("recsys.baselines", "recsys.scoring")
 """The packages that make a simple model what it is."""
 MEASURED = ("recsys.metrics", "recsys.splits", *FITTED)
 """The packages that make a figure what it is."""
+RANKED = (*MEASURED, "recsys.ranking")
+"""And a figure of the learned ranker, which every table may hold."""
 
 
 @cache

@@ -20,7 +20,7 @@ from recsys.plays import STORED
 from recsys.ragged import Bool, Float64
 from recsys.splits import Split, for_dataset, is_repeat
 from recsys.workspace import Workspace
-from training.code import FITTED, MEASURED, code_fingerprint
+from training.code import FITTED, RANKED, code_fingerprint
 from training.evaluation.report import (
     SCHEMA_VERSION,
     Data,
@@ -116,7 +116,7 @@ def _inputs(workspace: Workspace, dataset: Dataset, settings: EvaluateSettings) 
         schema_version=SCHEMA_VERSION,
         dataset=dataset.manifest.name,
         fingerprint=dataset.manifest.fingerprint,
-        code=code_fingerprint(*MEASURED, "training.evaluation"),
+        code=code_fingerprint(*RANKED, "training.evaluation"),
         baselines=grids(),
         bundles={name: sha256(workspace.bundles / name / "manifest.json") for name in sorted(names)},
         settings=settings.model_dump(mode="json"),

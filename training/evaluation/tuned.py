@@ -18,7 +18,7 @@ from recsys.errors import InputError
 from recsys.files import fingerprint, read_json, write_json
 from recsys.metrics.harness import primary
 from recsys.splits import Split
-from training.code import MEASURED, code_fingerprint
+from training.code import MEASURED, RANKED, code_fingerprint
 from training.evaluation.report import ProtocolName
 
 Choices = dict[str, tuple[Baseline, float]]
@@ -82,7 +82,7 @@ class TunedBaselines:
             {
                 "data": self._data,
                 "candidates": [c.model_dump(mode="json") for c in candidates],
-                "code": code_fingerprint(*MEASURED),
+                "code": code_fingerprint(*RANKED),
             }
         )
         place = f"static/{len(split.valid)}/{Ranked.name}"
