@@ -23,7 +23,7 @@ def test_a_playlist_of_even_tracks_goes_on_with_even_tracks(client: Client) -> N
     assert answer.request_id == "mine"
     assert answer.bundle == "small"
     assert not answer.arms
-    assert not answer.HasField("fallback")
+    assert not answer.fallbacks
     assert len(set(ids(answer))) == 10
     assert all(number % 2 == 0 for number in numbers(answer))
     assert not {"t0", "t4"} & set(ids(answer))
@@ -70,7 +70,7 @@ def test_every_way_to_name_a_track(client: Client) -> None:
     ]
     assert [seed.confidence for seed in answer.seeds] == pytest.approx([1, 1, 0.9])
     assert list(answer.unknown_seeds) == seeds[3:]
-    assert not answer.HasField("fallback")
+    assert not answer.fallbacks
 
 
 def test_an_answer_is_given_in_the_ids_that_were_asked_in(client: Client) -> None:
@@ -83,24 +83,24 @@ def test_an_answer_is_given_in_the_ids_that_were_asked_in(client: Client) -> Non
 
 def test_unknown_tracks_get_popularity_and_say_so(client: Client) -> None:
     answer = client.continue_playlist([track("Nobody - Nothing")], limit=5)
-    assert answer.fallback.code == Fallback.CODE_UNKNOWN_TRACKS
-    assert list(answer.fallback.sources) == ["popularity"]
-    assert "popularity" in answer.fallback.message
+    assert answer.fallbacks[0].code == Fallback.CODE_UNKNOWN_TRACKS
+    assert list(answer.fallbacks[0].sources) == ["popularity"]
+    assert "popularity" in answer.fallbacks[0].message
     assert len(answer.tracks) == 5
     assert {(each.source, each.reason.kind) for each in answer.tracks} == {("popularity", Reason.KIND_POPULAR)}
 
 
 def test_a_known_track_that_stands_with_nothing(client: Client) -> None:
     answer = client.similar_tracks([track("t39")], limit=5)
-    assert answer.fallback.code == Fallback.CODE_NO_EVIDENCE
+    assert answer.fallbacks[0].code == Fallback.CODE_NO_EVIDENCE
     assert [seed.track.track_id for seed in answer.seeds] == ["t39"]
     assert len(answer.tracks) == 5
 
 
 def test_too_few_candidates_are_filled_from_the_next_source(client: Client) -> None:
     answer = client.continue_playlist([track("t0")], limit=30, filters=pb.Filters(artist_spacing=0))
-    assert answer.fallback.code == Fallback.CODE_TOO_FEW_CANDIDATES
-    assert list(answer.fallback.sources) == ["main", "popularity"]
+    assert answer.fallbacks[0].code == Fallback.CODE_TOO_FEW_CANDIDATES
+    assert list(answer.fallbacks[0].sources) == ["main", "popularity"]
     assert len(set(ids(answer))) == len(answer.tracks) == 30
     sources = [each.source for each in answer.tracks]
     assert sources == sorted(sources)
@@ -123,7 +123,7 @@ def test_fewer_come_back_where_no_more_is_left(client: Client) -> None:
 def test_recommend(client: Client, user: str, history: list[str], code: Fallback.Code.ValueType | None) -> None:
     answer = client.recommend(user, history=[track(h) for h in history], limit=5)
     assert len(answer.tracks) == 5
-    assert (answer.fallback.code if answer.HasField("fallback") else None) == code
+    assert [f.code for f in answer.fallbacks] == ([] if code is None else [code])
     if code is None:
         parity = 1 if history else 0
         assert {number % 2 for number in numbers(answer)} == {parity}
@@ -188,5 +188,5 @@ def test_filters_that_leave_nothing(client: Client) -> None:
     everybody = pb.Filters(exclude_artists=[ArtistReference(artist_id=f"a{i}") for i in range(10)])
     answer = client.continue_playlist([track("t0")], filters=everybody)
     assert not answer.tracks
-    assert answer.fallback.code == Fallback.CODE_NO_EVIDENCE
-    assert answer.fallback.message.endswith("no source has an answer")
+    assert answer.fallbacks[0].code == Fallback.CODE_NO_EVIDENCE
+    assert answer.fallbacks[0].message.endswith("no source has an answer")

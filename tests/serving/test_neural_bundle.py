@@ -58,7 +58,7 @@ def neural_client(
 
 def test_scores_below_zero_are_evidence_where_they_are_inner_products(neural_client: Client) -> None:
     answer = neural_client.continue_playlist([track("t0")], limit=39)
-    assert not answer.HasField("fallback")
+    assert not answer.fallbacks
     assert {each.source for each in answer.tracks} == {"main"}
     scores = [each.score for each in answer.tracks]
     assert max(scores) < 0
@@ -81,4 +81,4 @@ def test_similar_tracks_point_the_same_way(neural_client: Client) -> None:
 def test_without_a_known_seed_popularity_answers(neural_client: Client) -> None:
     for answer in (neural_client.recommend("zoe"), neural_client.similar_tracks([track("unknown")])):
         assert {each.source for each in answer.tracks} == {"popularity"}
-        assert answer.HasField("fallback")
+        assert answer.fallbacks

@@ -57,19 +57,32 @@ class RecommendRequest(_message.Message):
     HISTORY_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     FILTERS_FIELD_NUMBER: _builtins.int
+    SURFACE_FIELD_NUMBER: _builtins.int
+    BUNDLE_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """The caller's id of this request, 1 to 128 printable ASCII characters, echoed and logged. Empty: the server makes one."""
     user_id: _builtins.str
     """The listener. Required, at most 256 bytes."""
     limit: _builtins.int
     """How many tracks, 1 to 500. Absent: 20. Fewer come back where the filters leave no more."""
+    surface: _builtins.str
+    """Where the answer is shown: "home" (also when empty) or "radio". Each has a pipeline of its own in the bundle's policy."""
+    bundle: _builtins.str
+    """Answer with this bundle, whatever experiment the listener is in; it must be one that the server has loaded. Empty:
+    the bundle of the listener's arms, else the champion.
+    """
+    context: _builtins.str
+    """What the listener does right now, in the words of the training data ("workout", "car"); at most 512 bytes. Empty:
+    unknown.
+    """
     @_builtins.property
     def history(self) -> _containers.RepeatedCompositeFieldContainer[_track_pb2.TrackReference]:
         """What the listener heard lately, oldest first, at most 500. Empty: what the server knows of the listener is used."""
 
     @_builtins.property
     def filters(self) -> Global___Filters:
-        """What may not be in the answer."""
+        """What may be in the answer."""
 
     def __init__(
         self,
@@ -79,10 +92,13 @@ class RecommendRequest(_message.Message):
         history: _abc.Iterable[_track_pb2.TrackReference] | None = ...,
         limit: _builtins.int | None = ...,
         filters: Global___Filters | None = ...,
+        surface: _builtins.str = ...,
+        bundle: _builtins.str = ...,
+        context: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "filters", b"filters", "limit", b"limit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "filters", b"filters", "history", b"history", "limit", b"limit", "request_id", b"request_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "bundle", b"bundle", "context", b"context", "filters", b"filters", "history", b"history", "limit", b"limit", "request_id", b"request_id", "surface", b"surface", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
     _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
@@ -120,7 +136,7 @@ class RecommendResponse(_message.Message):
     TRACKS_FIELD_NUMBER: _builtins.int
     SEEDS_FIELD_NUMBER: _builtins.int
     UNKNOWN_SEEDS_FIELD_NUMBER: _builtins.int
-    FALLBACK_FIELD_NUMBER: _builtins.int
+    FALLBACKS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """The request's own id, or the one that the server made."""
     bundle: _builtins.str
@@ -142,8 +158,8 @@ class RecommendResponse(_message.Message):
         """The tracks of the request's history that the catalogue does not hold, in the order asked."""
 
     @_builtins.property
-    def fallback(self) -> Global___Fallback:
-        """Set where the first choice could not answer in full."""
+    def fallbacks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Fallback]:
+        """One for each step of the way that was not the first choice, in the order taken; empty where all went as configured."""
 
     def __init__(
         self,
@@ -154,15 +170,13 @@ class RecommendResponse(_message.Message):
         tracks: _abc.Iterable[Global___RecommendedTrack] | None = ...,
         seeds: _abc.Iterable[_track_pb2.ResolvedSeed] | None = ...,
         unknown_seeds: _abc.Iterable[_track_pb2.TrackReference] | None = ...,
-        fallback: Global___Fallback | None = ...,
+        fallbacks: _abc.Iterable[Global___Fallback] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_fallback", b"_fallback", "fallback", b"fallback"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fallback", b"_fallback", "arms", b"arms", "bundle", b"bundle", "fallback", b"fallback", "request_id", b"request_id", "seeds", b"seeds", "tracks", b"tracks", "unknown_seeds", b"unknown_seeds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arms", b"arms", "bundle", b"bundle", "fallbacks", b"fallbacks", "request_id", b"request_id", "seeds", b"seeds", "tracks", b"tracks", "unknown_seeds", b"unknown_seeds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__fallback: _TypeAlias = _typing.Literal["fallback"]  # noqa: Y015
-    _WhichOneofArgType__fallback: _TypeAlias = _typing.Literal["_fallback", b"_fallback"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__fallback) -> _WhichOneofReturnType__fallback | None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RecommendResponse: _TypeAlias = RecommendResponse  # noqa: Y015
 
@@ -174,17 +188,25 @@ class ContinuePlaylistRequest(_message.Message):
     SEEDS_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     FILTERS_FIELD_NUMBER: _builtins.int
+    BUNDLE_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """The caller's id of this request, 1 to 128 printable ASCII characters, echoed and logged. Empty: the server makes one."""
     limit: _builtins.int
     """How many tracks, 1 to 500. Absent: 20. Fewer come back where the filters leave no more."""
+    bundle: _builtins.str
+    """Answer with this bundle, whatever experiment the listener is in. Empty: as `user_id` decides, else the champion."""
+    user_id: _builtins.str
+    """The listener, for the assignment of experiments and for what this listener has disliked; at most 256 bytes. Empty:
+    nobody in particular, and in no experiment.
+    """
     @_builtins.property
     def seeds(self) -> _containers.RepeatedCompositeFieldContainer[_track_pb2.TrackReference]:
         """The tracks of the playlist in order, 1 to 500."""
 
     @_builtins.property
     def filters(self) -> Global___Filters:
-        """What may not be in the answer."""
+        """What may be in the answer."""
 
     def __init__(
         self,
@@ -193,10 +215,12 @@ class ContinuePlaylistRequest(_message.Message):
         seeds: _abc.Iterable[_track_pb2.TrackReference] | None = ...,
         limit: _builtins.int | None = ...,
         filters: Global___Filters | None = ...,
+        bundle: _builtins.str = ...,
+        user_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "filters", b"filters", "limit", b"limit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "filters", b"filters", "limit", b"limit", "request_id", b"request_id", "seeds", b"seeds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "bundle", b"bundle", "filters", b"filters", "limit", b"limit", "request_id", b"request_id", "seeds", b"seeds", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
     _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
@@ -234,7 +258,7 @@ class ContinuePlaylistResponse(_message.Message):
     TRACKS_FIELD_NUMBER: _builtins.int
     SEEDS_FIELD_NUMBER: _builtins.int
     UNKNOWN_SEEDS_FIELD_NUMBER: _builtins.int
-    FALLBACK_FIELD_NUMBER: _builtins.int
+    FALLBACKS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """The request's own id, or the one that the server made."""
     bundle: _builtins.str
@@ -256,8 +280,8 @@ class ContinuePlaylistResponse(_message.Message):
         """The seeds that the catalogue does not hold, in the order asked."""
 
     @_builtins.property
-    def fallback(self) -> Global___Fallback:
-        """Set where the first choice could not answer in full."""
+    def fallbacks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Fallback]:
+        """One for each step of the way that was not the first choice, in the order taken; empty where all went as configured."""
 
     def __init__(
         self,
@@ -268,15 +292,13 @@ class ContinuePlaylistResponse(_message.Message):
         tracks: _abc.Iterable[Global___RecommendedTrack] | None = ...,
         seeds: _abc.Iterable[_track_pb2.ResolvedSeed] | None = ...,
         unknown_seeds: _abc.Iterable[_track_pb2.TrackReference] | None = ...,
-        fallback: Global___Fallback | None = ...,
+        fallbacks: _abc.Iterable[Global___Fallback] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_fallback", b"_fallback", "fallback", b"fallback"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fallback", b"_fallback", "arms", b"arms", "bundle", b"bundle", "fallback", b"fallback", "request_id", b"request_id", "seeds", b"seeds", "tracks", b"tracks", "unknown_seeds", b"unknown_seeds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arms", b"arms", "bundle", b"bundle", "fallbacks", b"fallbacks", "request_id", b"request_id", "seeds", b"seeds", "tracks", b"tracks", "unknown_seeds", b"unknown_seeds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__fallback: _TypeAlias = _typing.Literal["fallback"]  # noqa: Y015
-    _WhichOneofArgType__fallback: _TypeAlias = _typing.Literal["_fallback", b"_fallback"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__fallback) -> _WhichOneofReturnType__fallback | None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ContinuePlaylistResponse: _TypeAlias = ContinuePlaylistResponse  # noqa: Y015
 
@@ -288,17 +310,25 @@ class SimilarTracksRequest(_message.Message):
     SEEDS_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     FILTERS_FIELD_NUMBER: _builtins.int
+    BUNDLE_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """The caller's id of this request, 1 to 128 printable ASCII characters, echoed and logged. Empty: the server makes one."""
     limit: _builtins.int
     """How many tracks, 1 to 500. Absent: 20. Fewer come back where the filters leave no more."""
+    bundle: _builtins.str
+    """Answer with this bundle, whatever experiment the listener is in. Empty: as `user_id` decides, else the champion."""
+    user_id: _builtins.str
+    """The listener, for the assignment of experiments and for what this listener has disliked; at most 256 bytes. Empty:
+    nobody in particular, and in no experiment.
+    """
     @_builtins.property
     def seeds(self) -> _containers.RepeatedCompositeFieldContainer[_track_pb2.TrackReference]:
         """The tracks to be like, in no particular order, 1 to 500."""
 
     @_builtins.property
     def filters(self) -> Global___Filters:
-        """What may not be in the answer."""
+        """What may be in the answer."""
 
     def __init__(
         self,
@@ -307,10 +337,12 @@ class SimilarTracksRequest(_message.Message):
         seeds: _abc.Iterable[_track_pb2.TrackReference] | None = ...,
         limit: _builtins.int | None = ...,
         filters: Global___Filters | None = ...,
+        bundle: _builtins.str = ...,
+        user_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "filters", b"filters", "limit", b"limit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "filters", b"filters", "limit", b"limit", "request_id", b"request_id", "seeds", b"seeds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "bundle", b"bundle", "filters", b"filters", "limit", b"limit", "request_id", b"request_id", "seeds", b"seeds", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
     _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
@@ -348,7 +380,7 @@ class SimilarTracksResponse(_message.Message):
     TRACKS_FIELD_NUMBER: _builtins.int
     SEEDS_FIELD_NUMBER: _builtins.int
     UNKNOWN_SEEDS_FIELD_NUMBER: _builtins.int
-    FALLBACK_FIELD_NUMBER: _builtins.int
+    FALLBACKS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """The request's own id, or the one that the server made."""
     bundle: _builtins.str
@@ -370,8 +402,8 @@ class SimilarTracksResponse(_message.Message):
         """The seeds that the catalogue does not hold, in the order asked."""
 
     @_builtins.property
-    def fallback(self) -> Global___Fallback:
-        """Set where the first choice could not answer in full."""
+    def fallbacks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Fallback]:
+        """One for each step of the way that was not the first choice, in the order taken; empty where all went as configured."""
 
     def __init__(
         self,
@@ -382,21 +414,21 @@ class SimilarTracksResponse(_message.Message):
         tracks: _abc.Iterable[Global___RecommendedTrack] | None = ...,
         seeds: _abc.Iterable[_track_pb2.ResolvedSeed] | None = ...,
         unknown_seeds: _abc.Iterable[_track_pb2.TrackReference] | None = ...,
-        fallback: Global___Fallback | None = ...,
+        fallbacks: _abc.Iterable[Global___Fallback] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_fallback", b"_fallback", "fallback", b"fallback"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fallback", b"_fallback", "arms", b"arms", "bundle", b"bundle", "fallback", b"fallback", "request_id", b"request_id", "seeds", b"seeds", "tracks", b"tracks", "unknown_seeds", b"unknown_seeds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arms", b"arms", "bundle", b"bundle", "fallbacks", b"fallbacks", "request_id", b"request_id", "seeds", b"seeds", "tracks", b"tracks", "unknown_seeds", b"unknown_seeds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__fallback: _TypeAlias = _typing.Literal["fallback"]  # noqa: Y015
-    _WhichOneofArgType__fallback: _TypeAlias = _typing.Literal["_fallback", b"_fallback"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__fallback) -> _WhichOneofReturnType__fallback | None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SimilarTracksResponse: _TypeAlias = SimilarTracksResponse  # noqa: Y015
 
 @_typing.final
 class Filters(_message.Message):
-    """What may not be in the answer. Absent: nothing is left out but what the bundle's policy leaves out."""
+    """What may be in the answer. Absent: nothing is left out but what the bundle's policy leaves out. They act before
+    retrieval, so that a strict filter never starves the answer of tracks that pass it.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -404,11 +436,25 @@ class Filters(_message.Message):
     EXCLUDE_ARTISTS_FIELD_NUMBER: _builtins.int
     EXPLICIT_FIELD_NUMBER: _builtins.int
     ARTIST_SPACING_FIELD_NUMBER: _builtins.int
+    ONLY_TRACKS_FIELD_NUMBER: _builtins.int
+    ONLY_ARTISTS_FIELD_NUMBER: _builtins.int
+    MARKET_FIELD_NUMBER: _builtins.int
+    RELEASED_FROM_FIELD_NUMBER: _builtins.int
+    RELEASED_TO_FIELD_NUMBER: _builtins.int
+    ANY_TAGS_FIELD_NUMBER: _builtins.int
+    EXCLUDE_TAGS_FIELD_NUMBER: _builtins.int
+    LICENCES_FIELD_NUMBER: _builtins.int
     explicit: Global___ExplicitFilter.ValueType
     artist_spacing: _builtins.int
     """At least this many other tracks between two of one artist, as far as the candidates allow; 0 to 100.
     0: no spacing. Absent: what the bundle's policy says.
     """
+    market: _builtins.str
+    """ISO 3166-1 alpha-2, "SE". Only tracks that are licensed there, or everywhere. Empty: any."""
+    released_from: _builtins.str
+    """Only tracks released from this day on, ISO 8601 YYYY-MM-DD; a track without a date is left out. Empty: any."""
+    released_to: _builtins.str
+    """Only tracks released up to this day, the day included. Empty: any."""
     @_builtins.property
     def exclude_tracks(self) -> _containers.RepeatedCompositeFieldContainer[_track_pb2.TrackReference]:
         """Never these tracks; at most 5,000. An id means that one track, a name every track that bears it. A track that the
@@ -419,6 +465,26 @@ class Filters(_message.Message):
     def exclude_artists(self) -> _containers.RepeatedCompositeFieldContainer[_track_pb2.ArtistReference]:
         """Nothing by these artists; at most 1,000."""
 
+    @_builtins.property
+    def only_tracks(self) -> _containers.RepeatedCompositeFieldContainer[_track_pb2.TrackReference]:
+        """Only these tracks; at most 5,000. Empty: any. Named, but none of them in the catalogue: the answer is empty."""
+
+    @_builtins.property
+    def only_artists(self) -> _containers.RepeatedCompositeFieldContainer[_track_pb2.ArtistReference]:
+        """Only tracks by these artists; at most 1,000. Empty: any."""
+
+    @_builtins.property
+    def any_tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only tracks with at least one of these tags; at most 100. Empty: any. A tag that no track bears matches nothing."""
+
+    @_builtins.property
+    def exclude_tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """No track with one of these tags; at most 100."""
+
+    @_builtins.property
+    def licences(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only tracks under one of these licences, as the catalogue spells them; at most 100. Empty: any."""
+
     def __init__(
         self,
         *,
@@ -426,10 +492,18 @@ class Filters(_message.Message):
         exclude_artists: _abc.Iterable[_track_pb2.ArtistReference] | None = ...,
         explicit: Global___ExplicitFilter.ValueType = ...,
         artist_spacing: _builtins.int | None = ...,
+        only_tracks: _abc.Iterable[_track_pb2.TrackReference] | None = ...,
+        only_artists: _abc.Iterable[_track_pb2.ArtistReference] | None = ...,
+        market: _builtins.str = ...,
+        released_from: _builtins.str = ...,
+        released_to: _builtins.str = ...,
+        any_tags: _abc.Iterable[_builtins.str] | None = ...,
+        exclude_tags: _abc.Iterable[_builtins.str] | None = ...,
+        licences: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_artist_spacing", b"_artist_spacing", "artist_spacing", b"artist_spacing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_artist_spacing", b"_artist_spacing", "artist_spacing", b"artist_spacing", "exclude_artists", b"exclude_artists", "exclude_tracks", b"exclude_tracks", "explicit", b"explicit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_artist_spacing", b"_artist_spacing", "any_tags", b"any_tags", "artist_spacing", b"artist_spacing", "exclude_artists", b"exclude_artists", "exclude_tags", b"exclude_tags", "exclude_tracks", b"exclude_tracks", "explicit", b"explicit", "licences", b"licences", "market", b"market", "only_artists", b"only_artists", "only_tracks", b"only_tracks", "released_from", b"released_from", "released_to", b"released_to"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__artist_spacing: _TypeAlias = _typing.Literal["artist_spacing"]  # noqa: Y015
     _WhichOneofArgType__artist_spacing: _TypeAlias = _typing.Literal["_artist_spacing", b"_artist_spacing"]  # noqa: Y015
@@ -445,12 +519,17 @@ class RecommendedTrack(_message.Message):
     SCORE_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    PROPENSITY_FIELD_NUMBER: _builtins.int
     score: _builtins.float
     """Higher is better. Scores compare within one `source` of one response only; they are no probabilities. Artist
     spacing may put a track below one with a lower score.
     """
     source: _builtins.str
     """The part of the bundle that gave this track: "main", "popularity", ..."""
+    propensity: _builtins.float
+    """Set where the slot was filled by exploration: the probability with which this track stood here, given the slots
+    before it. Absent: the slot was not left to chance.
+    """
     @_builtins.property
     def track(self) -> _track_pb2.Track: ...
     @_builtins.property
@@ -464,12 +543,15 @@ class RecommendedTrack(_message.Message):
         score: _builtins.float = ...,
         source: _builtins.str = ...,
         reason: Global___Reason | None = ...,
+        propensity: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "track", b"track"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_propensity", b"_propensity", "propensity", b"propensity", "reason", b"reason", "track", b"track"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "score", b"score", "source", b"source", "track", b"track"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_propensity", b"_propensity", "propensity", b"propensity", "reason", b"reason", "score", b"score", "source", b"source", "track", b"track"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__propensity: _TypeAlias = _typing.Literal["propensity"]  # noqa: Y015
+    _WhichOneofArgType__propensity: _TypeAlias = _typing.Literal["_propensity", b"_propensity"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__propensity) -> _WhichOneofReturnType__propensity | None: ...
 
 Global___RecommendedTrack: _TypeAlias = RecommendedTrack  # noqa: Y015
 
@@ -494,6 +576,8 @@ class Reason(_message.Message):
         """Many play it; nothing to do with the history."""
         KIND_HISTORY: Reason._Kind.ValueType  # 4
         """The model finds that it fits the history as a whole, and cannot name one track."""
+        KIND_EXPLORATION: Reason._Kind.ValueType  # 5
+        """Drawn by chance from the tracks that may stand here, to learn what nobody has tried yet."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper): ...
     KIND_UNSPECIFIED: Reason.Kind.ValueType  # 0
@@ -505,6 +589,8 @@ class Reason(_message.Message):
     """Many play it; nothing to do with the history."""
     KIND_HISTORY: Reason.Kind.ValueType  # 4
     """The model finds that it fits the history as a whole, and cannot name one track."""
+    KIND_EXPLORATION: Reason.Kind.ValueType  # 5
+    """Drawn by chance from the tracks that may stand here, to learn what nobody has tried yet."""
 
     KIND_FIELD_NUMBER: _builtins.int
     SEED_TRACK_ID_FIELD_NUMBER: _builtins.int
@@ -544,7 +630,7 @@ Global___Reason: _TypeAlias = Reason  # noqa: Y015
 
 @_typing.final
 class Fallback(_message.Message):
-    """Why the answer, or a part of it, is not from the first choice of the bundle's policy. `RecommendedTrack.source` says
+    """Why the answer, or a part of it, is not from the first choice. `RecommendedTrack.source` says
     which tracks come from where.
     """
 
@@ -565,6 +651,16 @@ class Fallback(_message.Message):
         """The seeds are known, but the first source has seen nothing with them that the filters allow."""
         CODE_TOO_FEW_CANDIDATES: Fallback._Code.ValueType  # 4
         """The first source had some tracks, but fewer than the limit; the rest is from the next."""
+        CODE_SOURCE_LATE: Fallback._Code.ValueType  # 5
+        """A source did not answer within its time budget; the others did."""
+        CODE_SOURCE_FAILED: Fallback._Code.ValueType  # 6
+        """A source failed; the others answered."""
+        CODE_RANKER_FAILED: Fallback._Code.ValueType  # 7
+        """The ranker failed; the candidates stand in the order of their sources."""
+        CODE_STATE_UNAVAILABLE: Fallback._Code.ValueType  # 8
+        """What the server knows of the listener could not be read."""
+        CODE_BUNDLE_UNAVAILABLE: Fallback._Code.ValueType  # 9
+        """The bundle of the listener's arm is not loaded; the champion answered, and no exposure was logged."""
 
     class Code(_Code, metaclass=_CodeEnumTypeWrapper): ...
     CODE_UNSPECIFIED: Fallback.Code.ValueType  # 0
@@ -576,6 +672,16 @@ class Fallback(_message.Message):
     """The seeds are known, but the first source has seen nothing with them that the filters allow."""
     CODE_TOO_FEW_CANDIDATES: Fallback.Code.ValueType  # 4
     """The first source had some tracks, but fewer than the limit; the rest is from the next."""
+    CODE_SOURCE_LATE: Fallback.Code.ValueType  # 5
+    """A source did not answer within its time budget; the others did."""
+    CODE_SOURCE_FAILED: Fallback.Code.ValueType  # 6
+    """A source failed; the others answered."""
+    CODE_RANKER_FAILED: Fallback.Code.ValueType  # 7
+    """The ranker failed; the candidates stand in the order of their sources."""
+    CODE_STATE_UNAVAILABLE: Fallback.Code.ValueType  # 8
+    """What the server knows of the listener could not be read."""
+    CODE_BUNDLE_UNAVAILABLE: Fallback.Code.ValueType  # 9
+    """The bundle of the listener's arm is not loaded; the champion answered, and no exposure was logged."""
 
     CODE_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int

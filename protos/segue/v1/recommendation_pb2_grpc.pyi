@@ -30,9 +30,12 @@ class RecommendationServiceStub:
     """Errors of every method:
       INVALID_ARGUMENT    a field breaks its limits; the status details hold a google.rpc.BadRequest with each field
       DEADLINE_EXCEEDED   the caller's deadline passed before the answer was ready
-      RESOURCE_EXHAUSTED  the request is larger than the server takes, or the server has too many requests at once
+      RESOURCE_EXHAUSTED  the request is larger than the server takes, the client's quota is spent, or the server has too
+                          much to do; in the last two cases a google.rpc.RetryInfo says when to try again
+      UNAUTHENTICATED     no valid key or token; PERMISSION_DENIED: one without the scope that the method needs
+      NOT_FOUND           `bundle` names one that the server has not loaded
       UNAVAILABLE         the server is starting or draining; try another, or again
-    An unknown listener or track is no error: the answer says so in `fallback` and `unknown_seeds`.
+    An unknown listener or track is no error: the answer says so in `fallbacks` and `unknown_seeds`.
     """
 
     @_typing.overload
@@ -51,9 +54,12 @@ class RecommendationServiceAsyncStub(RecommendationServiceStub):
     """Errors of every method:
       INVALID_ARGUMENT    a field breaks its limits; the status details hold a google.rpc.BadRequest with each field
       DEADLINE_EXCEEDED   the caller's deadline passed before the answer was ready
-      RESOURCE_EXHAUSTED  the request is larger than the server takes, or the server has too many requests at once
+      RESOURCE_EXHAUSTED  the request is larger than the server takes, the client's quota is spent, or the server has too
+                          much to do; in the last two cases a google.rpc.RetryInfo says when to try again
+      UNAUTHENTICATED     no valid key or token; PERMISSION_DENIED: one without the scope that the method needs
+      NOT_FOUND           `bundle` names one that the server has not loaded
       UNAVAILABLE         the server is starting or draining; try another, or again
-    An unknown listener or track is no error: the answer says so in `fallback` and `unknown_seeds`.
+    An unknown listener or track is no error: the answer says so in `fallbacks` and `unknown_seeds`.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -68,9 +74,12 @@ class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
     """Errors of every method:
       INVALID_ARGUMENT    a field breaks its limits; the status details hold a google.rpc.BadRequest with each field
       DEADLINE_EXCEEDED   the caller's deadline passed before the answer was ready
-      RESOURCE_EXHAUSTED  the request is larger than the server takes, or the server has too many requests at once
+      RESOURCE_EXHAUSTED  the request is larger than the server takes, the client's quota is spent, or the server has too
+                          much to do; in the last two cases a google.rpc.RetryInfo says when to try again
+      UNAUTHENTICATED     no valid key or token; PERMISSION_DENIED: one without the scope that the method needs
+      NOT_FOUND           `bundle` names one that the server has not loaded
       UNAVAILABLE         the server is starting or draining; try another, or again
-    An unknown listener or track is no error: the answer says so in `fallback` and `unknown_seeds`.
+    An unknown listener or track is no error: the answer says so in `fallbacks` and `unknown_seeds`.
     """
 
     @_abc_1.abstractmethod

@@ -111,7 +111,7 @@ Global___TrackName: _TypeAlias = TrackName  # noqa: Y015
 
 @_typing.final
 class ArtistReference(_message.Message):
-    """An artist to filter by. Exactly one field must be set, to 1 to 512 bytes. An unknown artist excludes nothing."""
+    """An artist to filter by. Exactly one field must be set, to 1 to 512 bytes. An unknown artist matches nothing."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
