@@ -28,7 +28,7 @@ from recsys.files import faults, new_folder, read_model, sha256, write_json
 from recsys.scoring import registry
 from recsys.scoring.base import Scorer
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 class SurfacePolicy(BaseModel):
@@ -87,7 +87,7 @@ class BundleManifest(BaseModel):
 
 CATALOGUE_COLUMNS = (
     "index", "track_id", "title", "artist_id", "artist_name", "album_title", "release_date", "duration_ms", "explicit",
-    "markets", "licence", "name_key",
+    "markets", "licence", "tags", "name_key",
 )  # fmt: skip
 ALIAS_COLUMNS = ("source", "source_id", "index")
 

@@ -67,6 +67,7 @@ def write_small_bundle() -> Callable[..., Path]:
             duration_ms=pl.lit(180_000, pl.Int64),
             markets=pl.lit(None, pl.List(pl.String)),
             licence=pl.lit(None, pl.String),
+            tags=pl.lit([], pl.List(pl.String)),
             name_key=name_key(pl.col("artist_name"), pl.col("title")),
         )
         aliases = pl.DataFrame({"source": ["shop"] * n, "source_id": [f"s{i}" for i in range(n)], "index": index})

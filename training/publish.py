@@ -83,7 +83,8 @@ def publish(
 
 
 def catalogue_of(workspace: Workspace, dataset: Dataset) -> pl.DataFrame:
-    """The items of the data set with CATALOGUE_COLUMNS; markets and licence as the imported tracks say, else null."""
+    """The items of the data set with CATALOGUE_COLUMNS; markets and licence as the imported tracks say, else null; tags
+    as the data set's content has them, the surest first."""
     rights = (
         workspace.table("tracks")
         .select("track_id", "markets", "licence")
@@ -94,9 +95,20 @@ def catalogue_of(workspace: Workspace, dataset: Dataset) -> pl.DataFrame:
     )
     return (
         dataset.items.join(rights, on="track_id", how="left", maintain_order="left")
-        .with_columns(name_key=name_key(pl.col("artist_name"), pl.col("title")))
+        .join(_tags_of(dataset), on="index", how="left", maintain_order="left")
+        .with_columns(pl.col("tags").fill_null([]), name_key=name_key(pl.col("artist_name"), pl.col("title")))
         .select(CATALOGUE_COLUMNS)
     )
+
+
+def _tags_of(dataset: Dataset) -> pl.DataFrame:
+    """index, tags: in words."""
+    if not dataset.manifest.tags:
+        return pl.DataFrame(schema={"index": pl.Int32, "tags": pl.List(pl.String)})
+    content = pl.read_parquet(dataset.folder / "content.parquet", columns=["index", "tags"], glob=False)
+    codes = pl.int_range(len(dataset.manifest.tags), dtype=pl.Int32, eager=True)
+    in_words = pl.element().replace_strict(codes, pl.Series(dataset.manifest.tags), return_dtype=pl.String)
+    return content.with_columns(pl.col("tags").list.eval(in_words))
 
 
 def aliases_of(workspace: Workspace, dataset: Dataset) -> pl.DataFrame:
