@@ -1,0 +1,213 @@
+"""What the served ranker knows of a candidate: named columns, made of the bundle and the request alone.
+
+Training and serving both call `features`, and a row depends on nothing but its own request, bit for bit: not on which
+other requests stand in the batch. Unlike recsys.ranking.features it knows no owner and no tally, which a bundle
+must not hold.
+
+| columns                               | what                                                                        |
+|---------------------------------------|-----------------------------------------------------------------------------|
+| `<source>.score .share .place`        | its score; over the request's greatest; 1 / rank, rank from 1; 0: not named |
+| `sources`, `place`                    | how many sources propose it; 1 / its best rank                              |
+| `item.popularity .age .explicit`      | log(1 + index), items being numbered by plays; days since release; 1, 0     |
+| `artist. album. song.` `.count .near` | how often in the history; 1 / how many plays ago, 1 the last, 0 never       |
+| `vector.last .recent .all`            | cosine to the last track, to the mean of the last RECENT, of all            |
+| `history.length .popularity .gap`     | known tracks; their mean log(1 + index), and how far the item's is above it |
+| `hour`                                | of the request, UTC                                                         |
+
+-1 stands for what is unknown, in `age`, `explicit` and `hour`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from recsys.ragged import Float32, Int32, Ragged
+from recsys.ranking.pool import Pool
+
+HISTORY = 100
+"""The last so many known tracks of a history count, as in the next-track task (recsys.splits.next_track)."""
+RECENT = 5
+UNKNOWN = -1
+NO_DAY = int(np.iinfo(np.int32).min)
+
+
+class Catalogue(Protocol):
+    """What is known of each item, (n_items,) each; recsys.ranking.filters.ItemColumns is one."""
+
+    @property
+    def artists(self) -> Int32: ...
+    @property
+    def albums(self) -> Int32:
+        """-1 unknown."""
+        ...
+
+    @property
+    def songs(self) -> Int32: ...
+    @property
+    def explicit(self) -> npt.NDArray[np.int8]:
+        """1, 0, -1 unknown."""
+        ...
+
+    @property
+    def released(self) -> Int32:
+        """Days since 1970, NO_DAY unknown."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """n requests as columns. histories: of item indices, oldest first, -1 unknown; today: int32 (n,), days since 1970,
+    NO_DAY unknown; hour: int32 (n,), of the day in UTC, -1 unknown."""
+
+    histories: Ragged
+    today: Int32
+    hour: Int32
+
+    @classmethod
+    def of(cls, histories: Ragged, today: npt.ArrayLike = NO_DAY, hour: npt.ArrayLike = UNKNOWN) -> Self:
+        """One moment for all, or one each."""
+        n = len(histories)
+        return cls(
+            histories,
+            np.broadcast_to(np.asarray(today, np.int32), n),
+            np.broadcast_to(np.asarray(hour, np.int32), n),
+        )
+
+
+def names(sources: Sequence[str], *, vectors: bool) -> tuple[str, ...]:
+    """The columns of `features`, in order. vectors: whether there are item vectors.
+
+    >>> names(["sasrec"], vectors=False)[:4]
+    ('sasrec.score', 'sasrec.share', 'sasrec.place', 'sources')
+    """
+    return (
+        *(f"{source}.{column}" for source in sources for column in ("score", "share", "place")),
+        *("sources", "place", "item.popularity", "item.age", "item.explicit"),
+        *(f"{what}.{column}" for what in ("artist", "album", "song") for column in ("count", "near")),
+        *(("vector.last", "vector.recent", "vector.all") if vectors else ()),
+        *("history.length", "history.popularity", "history.gap", "hour"),
+    )
+
+
+def features(
+    pool: Pool, requests: Requests, catalogue: Catalogue, vectors: Callable[[Int32], Float32] | None = None
+) -> Float32:
+    """float32 (m, features) in C order, of the m candidates of ``pool``, the columns as `names` has them.
+
+    vectors: a new array (k, dim) of the k items asked for, of any length, as one source has them; requests: as many as
+    the pool's.
+    """
+    histories = requests.histories
+    if len(histories) != pool.n_requests:
+        raise ValueError(f"{pool.n_requests} requests in the pool, {len(histories)} histories")
+    if (histories.values < 0).any():
+        histories = histories.where(histories.values >= 0)
+    if (histories.lengths > HISTORY).any():
+        histories = histories.last(HISTORY)
+    columns = [*_proposed(pool), *_items(pool, requests, catalogue)]
+    for numbers in (catalogue.artists, catalogue.albums, catalogue.songs):
+        columns += _heard(pool, histories, numbers)
+    if vectors is not None:
+        columns += _alike(pool, histories, vectors)
+    columns += _history(pool, histories)
+    columns.append(requests.hour[pool.requests])
+    out = np.empty((len(pool), len(columns)), np.float32)
+    for place, column in enumerate(columns):
+        out[:, place] = column
+    return out
+
+
+Column = npt.NDArray[np.float32] | npt.NDArray[np.int64] | npt.NDArray[np.int32] | npt.NDArray[np.int8]
+
+
+def _proposed(pool: Pool) -> list[Column]:
+    places = np.divide(
+        np.float32(1), pool.ranks + 1, dtype=np.float32, where=pool.ranks >= 0, out=np.zeros_like(pool.scores)
+    )
+    best = np.zeros((pool.n_requests, pool.scores.shape[1]), np.float32)
+    filled = np.flatnonzero(np.diff(pool.offsets))
+    if len(filled):
+        best[filled] = np.maximum.reduceat(pool.scores, pool.offsets[filled])
+    greatest = best[pool.requests]
+    shares = np.divide(pool.scores, greatest, where=greatest > 0, out=np.zeros_like(pool.scores))
+    columns: list[Column] = []
+    for source in range(pool.scores.shape[1]):
+        columns += [pool.scores[:, source], shares[:, source], places[:, source]]
+    return [*columns, np.count_nonzero(pool.ranks >= 0, axis=1), places.max(axis=1)]
+
+
+def _items(pool: Pool, requests: Requests, catalogue: Catalogue) -> list[Column]:
+    today, released = requests.today[pool.requests], catalogue.released[pool.items]
+    told = (today != NO_DAY) & (released != NO_DAY)
+    # A track that is released tomorrow is as new as can be, and not unknown.
+    age = np.where(told, np.maximum(today.astype(np.int64) - released, 0), UNKNOWN)
+    return [_popularity(pool.items), age, catalogue.explicit[pool.items]]
+
+
+def _popularity(items: Int32) -> Float32:
+    return np.log1p(items.astype(np.float32))
+
+
+def _heard(pool: Pool, histories: Ragged, numbers: Int32) -> list[Column]:
+    """How often the candidate's number (artist, album, song) stands in its request's history, and how near its end."""
+    heard, asked = numbers[histories.values], numbers[pool.items]
+    span = int(max(heard.max(initial=0), asked.max(initial=0))) + 1
+    told = heard >= 0
+    keys = histories.rows[told] * span + heard[told]
+    ago = (np.repeat(histories.offsets[1:], histories.lengths) - np.arange(len(heard)))[told]
+    # Ascending by key, and within one by how long ago; `distinct` holds the first of each, the latest play.
+    order = np.lexsort((ago, keys))
+    distinct, first, count = np.unique(keys[order], return_index=True, return_counts=True)
+    if not len(distinct):
+        return [np.zeros(len(pool), np.float32)] * 2
+    wanted = pool.requests.astype(np.int64) * span + asked
+    place = np.minimum(np.searchsorted(distinct, wanted), len(distinct) - 1)
+    found = (distinct[place] == wanted) & (asked >= 0)
+    nearest = (np.float32(1) / ago[order][first].astype(np.float32))[place]
+    return [np.where(found, count[place], 0), np.where(found, nearest, np.float32(0))]
+
+
+def _alike(pool: Pool, histories: Ragged, vectors: Callable[[Int32], Float32]) -> list[Column]:
+    """Cosines, by a product of each row alone: a matrix product's last bit depends on the size of the batch."""
+    own, heard = vectors(pool.items), vectors(histories.values)
+    heard *= _inverse_length(heard)[:, None]
+    scale = _inverse_length(own)
+    columns: list[Column] = []
+    for count in (1, RECENT, HISTORY):
+        middle = _sums(heard, histories, count)
+        middle *= _inverse_length(middle)[:, None]
+        columns.append(np.vecdot(own, middle[pool.requests]) * scale)
+    return columns
+
+
+def _sums(rows: Float32, histories: Ragged, count: int) -> Float32:
+    """(n, dim): the sum of ``rows`` (total, dim) over the last ``count`` places of each history; zeros for an empty."""
+    sums = np.zeros((len(histories), rows.shape[1]), np.float32)
+    filled = np.flatnonzero(histories.lengths)
+    if len(filled):
+        # Pairs of (first, past the last): reduceat sums from each to the next, and every second of those is a history.
+        ends = histories.offsets[filled + 1]
+        starts = np.maximum(ends - count, histories.offsets[filled])
+        padded = np.concatenate((rows, np.zeros((1, rows.shape[1]), np.float32)))
+        sums[filled] = np.add.reduceat(padded, np.column_stack((starts, ends)).ravel(), axis=0)[::2]
+    return sums
+
+
+def _inverse_length(rows: Float32) -> Float32:
+    """(n,) 1 / length of each row, 0 of a zero row."""
+    squares: Float32 = np.vecdot(rows, rows)
+    return np.where(squares > 0, 1 / np.sqrt(np.maximum(squares, np.float32(1e-30))), np.float32(0))
+
+
+def _history(pool: Pool, histories: Ragged) -> list[Column]:
+    popularity = _popularity(histories.values)[:, None]
+    lengths = histories.lengths
+    mean = _sums(popularity, histories, HISTORY)[:, 0] / np.maximum(lengths, 1).astype(np.float32)
+    of_row = mean[pool.requests]
+    gap = np.where(lengths[pool.requests] > 0, _popularity(pool.items) - of_row, np.float32(0))
+    return [lengths[pool.requests], of_row, gap]
