@@ -1,7 +1,7 @@
 """Who is let into the queue: a request that would wait too long is refused at once, while refusing is still cheap.
 
 The rule is Little's law read backwards: a request that finds n waiting before it waits about n s, where s is the time
-the server spends on one request of late. Nothing here knows threads or gRPC; the clock is given.
+that the server spends on one request of late. Nothing here knows threads of work or gRPC; the clock is given.
 """
 
 from __future__ import annotations
@@ -10,13 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 
-
-class OverloadedError(Exception):
-    """The server has too much to do for this request; ``retry_after_s`` is when it will have less."""
-
-    def __init__(self, retry_after_s: float) -> None:
-        super().__init__(f"the server has too much to do; try again in {retry_after_s:.2f} s")
-        self.retry_after_s = retry_after_s
+from serving.batcher import Load, OverloadedError
 
 
 class Admission:
@@ -28,10 +22,10 @@ class Admission:
     nobody asks any more.
     """
 
-    MEMORY = 0.9
-    """How much of the mean time of a request outlives one batch."""
     FEWEST = 20
     """Requests within the window below which a share says nothing."""
+    SOONEST_S = 0.01
+    """The shortest time that a caller is told to stay away."""
 
     def __init__(
         self,
@@ -48,38 +42,28 @@ class Admission:
         self._window_s = window_s
         self._clock = clock
         self._lock = threading.Lock()
-        self._each_s = 0.0
         self._asked = [0] * window_s
         self._refused = [0] * window_s
         self._second = int(clock())
         self._shedding = False
 
-    def expected_wait_s(self, waiting: int) -> float:
-        """How long a request that finds so many waiting will wait until it is worked on."""
-        return waiting * self._each_s
+    def admit(self, load: Load, seconds_left: float) -> None:
+        """Let a request in that finds ``load`` before it, and whose caller waits ``seconds_left`` more (may be inf).
 
-    def admit(self, waiting: int, remaining_s: float | None = None) -> None:
-        """Let a request in that finds ``waiting`` before it; its caller waits ``remaining_s`` more (None: any time).
-
-        Raises OverloadedError where the queue is full, or the wait would outlast the caller or `max_wait_s`.
+        Raises OverloadedError where the queue is full, or the wait would outlast the caller or `max_wait_s`. A server
+        with nothing to do tries what it can.
         """
-        wait_s = self.expected_wait_s(waiting)
-        # With itself: an answer that is begun as the caller leaves is work for nobody.
-        late = remaining_s is not None and waiting > 0 and wait_s + self._each_s > remaining_s
-        refused = waiting >= self._max_waiting or wait_s > self._max_wait_s or late
+        wait_s = load.waiting * load.seconds_each
+        # With its own time: an answer that is begun as the caller leaves is work for nobody.
+        late = load.waiting > 0 and wait_s + load.seconds_each > seconds_left
+        refused = load.waiting >= self._max_waiting or wait_s > self._max_wait_s or late
         with self._lock:
             self._turn()
             self._asked[-1] += 1
             self._refused[-1] += refused
         if refused:
-            # Half of the queue gone is room enough, and not all come back at the same moment.
-            raise OverloadedError(max(wait_s / 2, self._each_s, 0.01))
-
-    def served(self, requests: int, busy_s: float) -> None:
-        """Tell that ``requests``, worked on together, took ``busy_s`` of the worker."""
-        each_s = busy_s / max(requests, 1)
-        with self._lock:
-            self._each_s = each_s if not self._each_s else self.MEMORY * self._each_s + (1 - self.MEMORY) * each_s
+            # When half of the queue is gone: room enough, and those who were refused do not all find it empty at once.
+            raise OverloadedError(max(wait_s / 2, self.SOONEST_S))
 
     @property
     def shedding(self) -> bool:
