@@ -21,38 +21,15 @@ from typing import Any, Self
 
 import polars as pl
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from recsys.errors import InputError
 from recsys.files import faults, new_folder, read_model, sha256, write_json
+from recsys.policy import Policy
 from recsys.scoring import registry
 from recsys.scoring.base import Scorer
 
 FORMAT_VERSION = 2
-
-
-class SurfacePolicy(BaseModel):
-    """The pipeline of one surface: which sources are asked, in which order, and what is done with their candidates."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    sources: list[str] = Field(min_length=1)
-    """Names under sources/, in the order of fallback: the first that has evidence for the request answers."""
-    candidates: int = Field(default=1000, ge=1, le=10_000)
-    """How many candidates a source gives before slate policies."""
-    artist_spacing: int = Field(default=2, ge=0)
-    """At least this many other tracks between two of one artist, as far as the candidates allow."""
-    mask_seeds: bool = True
-    """Leave the tracks of the request's history out of the answer."""
-
-
-class Policy(BaseModel):
-    """`policy.toml`."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    surfaces: dict[str, SurfacePolicy]
-    """home, playlist and similar."""
 
 
 class DataReference(BaseModel):
@@ -115,7 +92,7 @@ def write_bundle(
         for name, scorer in scorers.items():
             (work / "sources" / name).mkdir(parents=True)
             scorer.save(work / "sources" / name)
-        (work / "policy.toml").write_text(tomli_w.dumps(policy.model_dump()))
+        (work / "policy.toml").write_text(tomli_w.dumps(policy.model_dump(mode="json", exclude_none=True)))
         files = {str(p.relative_to(work)): sha256(p) for p in sorted(work.rglob("*")) if p.is_file()}
         kinds = {name: scorer.kind for name, scorer in scorers.items()}
         write_json(work / "manifest.json", manifest.model_copy(update={"files": files, "sources": kinds}).model_dump())
@@ -194,7 +171,7 @@ def _check_fit(
         if scorer.n_items != n:
             raise InputError(f"{folder}: source {name!r} scores {scorer.n_items} items, the catalogue has {n}")
     for surface, pipeline in policy.surfaces.items():
-        if unknown := sorted(set(pipeline.sources) - set(scorers)):
+        if unknown := sorted(set(pipeline.source_names) - set(scorers)):
             raise InputError(f"{folder}: the policy of surface {surface!r} names sources that are not there: {unknown}")
 
 

@@ -8,8 +8,9 @@ from typing import Self
 
 import numpy as np
 
-from recsys.bundle import Bundle, SurfacePolicy
+from recsys.bundle import Bundle
 from recsys.errors import InputError
+from recsys.policy import SurfacePolicy
 from serving.catalogue import Catalogue
 from serving.sources import Source, sources_of
 
@@ -37,7 +38,7 @@ class Model:
         if bundle.catalogue.is_empty():
             raise InputError(f"{folder}/catalogue.parquet: holds no track")
         sources = {
-            s: [sources_of(s, n, bundle.scorers[n]) for n in bundle.policy.surfaces[s].sources] for s in SURFACES
+            s: [sources_of(s, n, bundle.scorers[n]) for n in bundle.policy.surfaces[s].source_names] for s in SURFACES
         }
         model = cls(bundle, Catalogue(bundle), sources)
         model._rehearse()

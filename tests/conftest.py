@@ -41,9 +41,10 @@ def write_small_bundle() -> Callable[..., Path]:
 
     from recsys.baselines.item_knn import ItemKNN
     from recsys.baselines.popularity import Popularity
-    from recsys.bundle import BundleManifest, DataReference, Policy, SurfacePolicy, write_bundle
+    from recsys.bundle import BundleManifest, DataReference, write_bundle
     from recsys.dataset import Sequences
     from recsys.names import name_key
+    from recsys.policy import Policy, SurfacePolicy
     from recsys.ragged import Ragged
 
     def write(folder: Path, **policy: Any) -> Path:

@@ -13,8 +13,6 @@ from recsys.bundle import (
     CATALOGUE_COLUMNS,
     BundleManifest,
     DataReference,
-    Policy,
-    SurfacePolicy,
     now,
     read_manifest,
     write_bundle,
@@ -22,6 +20,7 @@ from recsys.bundle import (
 from recsys.dataset import Dataset
 from recsys.errors import InputError
 from recsys.names import name_key
+from recsys.policy import Policy, SurfacePolicy
 from recsys.scoring.base import Scorer
 from recsys.workspace import Workspace
 

@@ -12,7 +12,8 @@ import pytest
 from onnx import TensorProto, helper
 from segue.v1.recommendation_pb2 import Reason
 
-from recsys.bundle import Bundle, Policy, SurfacePolicy, write_bundle
+from recsys.bundle import Bundle, write_bundle
+from recsys.policy import Policy, SurfacePolicy
 from recsys.scoring.neural import Neural, NeuralConfig
 from serving.client import Client, track
 from serving.model import Model

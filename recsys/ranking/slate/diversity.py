@@ -1,0 +1,41 @@
+"""Unlike each other: maximal marginal relevance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from recsys.ranking.slate.base import Candidates, SlateContext, utility
+
+REACH = 5
+"""A slate is chosen from this many times its places, the best ones: what stands further down is no match for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diversity:
+    """Maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998) with one knob.
+
+    Each place goes to the candidate with the largest (1 - diversity) x utility - diversity x cosine to the most alike
+    track placed before; the utility is that of the incoming place. 0: the order stays; 1: only unlikeness counts after
+    the first place. Where no source knows items as vectors, the order stays.
+    """
+
+    diversity: float
+
+    def arrange(self, candidates: Candidates, context: SlateContext) -> Candidates:
+        n = min(len(candidates), REACH * context.places)
+        if context.vectors is None or n < 2 or self.diversity == 0:
+            return candidates
+        vectors = context.vectors(candidates.items[:n])
+        lengths = np.sqrt(np.einsum("nd,nd->n", vectors, vectors))
+        vectors = vectors / np.maximum(lengths, 1e-12)[:, None]
+        worth = ((1 - self.diversity) * utility(n)).astype(np.float32)
+        nearest = np.full(n, -1, dtype=np.float32)
+        order = [0]
+        for _ in range(min(n, context.places) - 1):
+            worth[order[-1]] = -np.inf
+            np.maximum(nearest, vectors @ vectors[order[-1]], out=nearest)
+            order.append(int((worth - self.diversity * nearest).argmax()))
+        rest = np.setdiff1d(np.arange(len(candidates)), order, assume_unique=True)
+        return candidates.take(np.concatenate([np.array(order, dtype=np.int64), rest]))
