@@ -63,3 +63,15 @@ class EventLog(Protocol):
     def close(self) -> None:
         """A second call does nothing."""
         ...
+
+
+class ReplayableLog(EventLog, Protocol):
+    """A log whose events have one order and an offset each, so that what was made of them can be made up to date."""
+
+    def read_events(self, after: int) -> Iterator[tuple[int, Event]]:
+        """Offset and event, ascending, of the offsets above ``after`` (0: from the start). Offsets may have gaps."""
+        ...
+
+    def end(self) -> int:
+        """The highest offset, 0 where there is no event."""
+        ...
