@@ -4,37 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
-import numpy.typing as npt
 
 from recsys.ragged import Bool, Int32
+from recsys.ranking.columns import UNKNOWN_DAY, ItemColumns
+from recsys.ranking.words import UNKNOWN
 
-UNKNOWN = -1
-
-
-@dataclass(frozen=True, slots=True)
-class ItemColumns:
-    """What filters and slate policies look at, one entry an item of the catalogue.
-
-    artists: int32 (n,), dense artist number; explicit: int8 (n,), 1 explicit, 0 not, -1 unknown;
-    songs: int32 (n,), dense number of artist and title: equal for the versions of one song.
-    """
-
-    artists: Int32
-    explicit: npt.NDArray[np.int8]
-    songs: Int32
-
-    def __len__(self) -> int:
-        return len(self.artists)
+__all__ = [
+    "UNKNOWN", "UNKNOWN_DAY", "AnyTag", "CleanOnly", "Denial", "ExcludeArtists", "ExcludeSongs", "ExcludeTracks",
+    "Filter", "ItemColumns", "Licences", "Listing", "Market", "NoExplicit", "NoTag", "OnlyArtists", "OnlyTracks",
+    "Released", "permitted",
+]  # fmt: skip
 
 
 class Filter(Protocol):
-    """One reason why tracks may not be in an answer."""
+    """One reason why tracks may not be in an answer. Hashable where many requests ask for the same."""
 
     def permits(self, columns: ItemColumns) -> Bool:
         """(n,) true where the track may be in the answer."""
+        ...
+
+    def __hash__(self) -> int: ...
+
+
+@runtime_checkable
+class Denial(Protocol):
+    """A filter of one request that leaves out some items: cheaper to name than to mask."""
+
+    def denied(self, columns: ItemColumns) -> Int32:
+        """The items that may not be in the answer; in any order, perhaps twice."""
+        ...
+
+
+@runtime_checkable
+class Listing(Protocol):
+    """A filter of one request that leaves only some items: cheaper to name than to mask."""
+
+    def listed(self, columns: ItemColumns) -> Int32:
+        """The only items that may be in the answer; in any order, perhaps twice."""
         ...
 
 
@@ -44,10 +53,11 @@ class ExcludeTracks:
 
     items: Int32
 
+    def denied(self, columns: ItemColumns) -> Int32:
+        return self.items
+
     def permits(self, columns: ItemColumns) -> Bool:
-        allowed = np.ones(len(columns), dtype=np.bool_)
-        allowed[self.items] = False
-        return allowed
+        return ~_at(self.items, columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +66,11 @@ class ExcludeSongs:
 
     items: Int32
 
+    def denied(self, columns: ItemColumns) -> Int32:
+        return columns.versions(self.items)
+
     def permits(self, columns: ItemColumns) -> Bool:
-        return ~np.isin(columns.songs, columns.songs[self.items])
+        return ~_at(self.denied(columns), columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +79,37 @@ class ExcludeArtists:
 
     artists: Int32
 
+    def denied(self, columns: ItemColumns) -> Int32:
+        return columns.by["artists"].under(self.artists)
+
     def permits(self, columns: ItemColumns) -> Bool:
-        return ~np.isin(columns.artists, self.artists)
+        return ~_at(self.denied(columns), columns)
+
+
+@dataclass(frozen=True, slots=True)
+class OnlyTracks:
+    """No other items."""
+
+    items: Int32
+
+    def listed(self, columns: ItemColumns) -> Int32:
+        return self.items
+
+    def permits(self, columns: ItemColumns) -> Bool:
+        return _at(self.items, columns)
+
+
+@dataclass(frozen=True, slots=True)
+class OnlyArtists:
+    """Nothing by others."""
+
+    artists: Int32
+
+    def listed(self, columns: ItemColumns) -> Int32:
+        return columns.by["artists"].under(self.artists)
+
+    def permits(self, columns: ItemColumns) -> Bool:
+        return _at(self.listed(columns), columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +128,65 @@ class CleanOnly:
         return np.equal(columns.explicit, 0)
 
 
+@dataclass(frozen=True, slots=True)
+class Market:
+    """Only what is licensed in this country (ISO 3166-1 alpha-2), or everywhere."""
+
+    country: str
+
+    def permits(self, columns: ItemColumns) -> Bool:
+        # The last entry is where UNKNOWN points.
+        open_there = [*(self.country in word.split() for word in columns.words["markets"]), True]
+        return np.array(open_there, dtype=np.bool_)[columns.markets]
+
+
+@dataclass(frozen=True, slots=True)
+class Licences:
+    """Only what is under one of these licences."""
+
+    names: frozenset[str]
+
+    def permits(self, columns: ItemColumns) -> Bool:
+        numbers = columns.words["licences"].numbers(self.names)
+        return np.isin(columns.licences, numbers[numbers != UNKNOWN])
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """Only what was released on these days, both included, in days since 1970-01-01; None: no bound."""
+
+    first: int | None = None
+    last: int | None = None
+
+    def permits(self, columns: ItemColumns) -> Bool:
+        dated: Bool = np.not_equal(columns.released, UNKNOWN_DAY)
+        if self.first is not None:
+            dated &= columns.released >= self.first
+        if self.last is not None:
+            dated &= columns.released <= self.last
+        return dated
+
+
+@dataclass(frozen=True, slots=True)
+class AnyTag:
+    """Only what bears at least one of these tags."""
+
+    names: frozenset[str]
+
+    def permits(self, columns: ItemColumns) -> Bool:
+        return _at(columns.by["tags"].under(columns.words["tags"].numbers(self.names)), columns)
+
+
+@dataclass(frozen=True, slots=True)
+class NoTag:
+    """Nothing that bears one of these tags."""
+
+    names: frozenset[str]
+
+    def permits(self, columns: ItemColumns) -> Bool:
+        return ~AnyTag(self.names).permits(columns)
+
+
 def permitted(filters: Iterable[Filter], columns: ItemColumns) -> Bool:
     """(n,) true where every filter permits the track.
 
@@ -97,3 +198,10 @@ def permitted(filters: Iterable[Filter], columns: ItemColumns) -> Bool:
     for each in filters:
         allowed &= each.permits(columns)
     return allowed
+
+
+def _at(items: Int32, columns: ItemColumns) -> Bool:
+    """(n,) true at these items."""
+    mask = np.zeros(len(columns), dtype=np.bool_)
+    mask[items] = True
+    return mask

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from recsys.retrieval.allowed import Allowed
 from recsys.retrieval.index import FlatIndex, PlainIndex, unit
 
 # Small whole numbers: inner products are exact, so both must agree to the bit.
@@ -18,9 +19,10 @@ def test_flat_equals_plain(data: st.DataObject) -> None:
     vectors = data.draw(hnp.arrays(np.float32, (n, dim), elements=WHOLE))
     queries = data.draw(hnp.arrays(np.float32, (batch, dim), elements=WHOLE))
     allowed = data.draw(st.none() | hnp.arrays(np.bool_, n))
+    permit = None if allowed is None else Allowed.of(allowed)
     k = data.draw(st.integers(1, 50))
-    items, scores = FlatIndex(vectors).search(queries, k, allowed)
-    _, expected = PlainIndex(vectors).search(queries, k, allowed)
+    items, scores = FlatIndex(vectors).search(queries, k, permit)
+    _, expected = PlainIndex(vectors).search(queries, k, permit)
     np.testing.assert_array_equal(scores, expected)
     for row, (found, values) in enumerate(zip(items, scores, strict=True)):
         known = found[found >= 0]
@@ -32,7 +34,7 @@ def test_flat_equals_plain(data: st.DataObject) -> None:
 @pytest.mark.parametrize("kind", [FlatIndex, PlainIndex])
 def test_known_answer(kind: type[FlatIndex] | type[PlainIndex]) -> None:
     index = kind(np.eye(3, dtype=np.float32))
-    items, scores = index.search(np.array([[1, 3, 2]], np.float32), 2, np.array([True, False, True]))
+    items, scores = index.search(np.array([[1, 3, 2]], np.float32), 2, Allowed.of(np.array([True, False, True])))
     assert items.tolist() == [[2, 0]]
     assert scores.tolist() == [[2.0, 1.0]]
 
