@@ -16,6 +16,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -100,31 +101,47 @@ def write_bundle(
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle in memory, whole and checked."""
+    """A bundle, whole and checked. Arrays are memory-mapped: the processes that open it share one copy."""
 
     folder: Path
     manifest: BundleManifest
-    catalogue: pl.DataFrame
-    aliases: pl.DataFrame
     scorers: dict[str, Scorer]
     policy: Policy
 
+    @cached_property
+    def catalogue(self) -> pl.DataFrame:
+        """CATALOGUE_COLUMNS, read when first asked for."""
+        return _read_table(self.folder / "catalogue.parquet", CATALOGUE_COLUMNS)
+
+    @cached_property
+    def aliases(self) -> pl.DataFrame:
+        """ALIAS_COLUMNS, read when first asked for."""
+        return _read_table(self.folder / "aliases.parquet", ALIAS_COLUMNS)
+
     @classmethod
-    def open(cls, folder: Path) -> Self:
-        """Check every sum and load. Raises InputError that names the file at fault."""
+    def open(cls, folder: Path, *, checked: bool = False) -> Self:
+        """Check every sum, load, and check that the parts fit. Raises InputError that names the file at fault.
+
+        checked: the same files were opened before, so that sums and fit need no second look.
+        """
         manifest = read_manifest(folder)
-        for name, expected in manifest.files.items():
-            path = folder / name
-            if not path.is_file():
-                raise InputError(f"{path}: named in manifest.json but absent")
-            if sha256(path) != expected:
-                raise InputError(f"{path}: its sha256 is not the one in manifest.json; the bundle is damaged")
+        if not checked:
+            _check_sums(folder, manifest)
         policy = _read_policy(folder / "policy.toml")
-        catalogue = _read_table(folder / "catalogue.parquet", CATALOGUE_COLUMNS)
-        aliases = _read_table(folder / "aliases.parquet", ALIAS_COLUMNS)
         scorers = {n: registry.load(kind, folder / "sources" / n) for n, kind in manifest.sources.items()}
-        _check_fit(folder, catalogue, aliases, scorers, policy)
-        return cls(folder, manifest, catalogue, aliases, scorers, policy)
+        bundle = cls(folder, manifest, scorers, policy)
+        if not checked:
+            _check_fit(folder, bundle.catalogue, bundle.aliases, scorers, policy)
+        return bundle
+
+
+def _check_sums(folder: Path, manifest: BundleManifest) -> None:
+    for name, expected in manifest.files.items():
+        path = folder / name
+        if not path.is_file():
+            raise InputError(f"{path}: named in manifest.json but absent")
+        if sha256(path) != expected:
+            raise InputError(f"{path}: its sha256 is not the one in manifest.json; the bundle is damaged")
 
 
 def read_manifest(folder: Path) -> BundleManifest:

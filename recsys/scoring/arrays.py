@@ -11,9 +11,12 @@ from recsys.errors import InputError
 
 
 def read_array(path: Path) -> Any:
-    """Raises InputError for a file that is no .npy of numbers, or that holds NaN or an infinity."""
+    """Memory-mapped, so that all processes that read the file share one copy of it. Never to be written to.
+
+    Raises InputError for a file that is no .npy of numbers, or that holds NaN or an infinity.
+    """
     try:
-        array = np.load(path, allow_pickle=False)
+        array = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
         finite = np.isfinite(array).all()
     except (OSError, EOFError, TypeError, ValueError) as error:
         raise InputError(f"{path}: no array of numbers: {error}") from error
