@@ -2,165 +2,107 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from serving.cli.connection import LOCAL, Address, Certificate, Key, Tls, connected
+
 if TYPE_CHECKING:
     from segue.v1 import recommendation_pb2 as pb
-    from segue.v1.track_pb2 import TrackReference
-
-    from serving.client import Client
 
     Response = pb.RecommendResponse | pb.ContinuePlaylistResponse | pb.SimilarTracksResponse
-    Question = Callable[[Client, list[TrackReference], pb.Filters], Response]
-
-ask = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    help="Ask a running server (start one: [bold]segue serve[/]).",
-)
-
-Tracks = Annotated[
-    list[str] | None,
-    typer.Option("--track", help='"Artist - Title", or a track id; give it once for each track.', show_default=False),
-]
-Limit = Annotated[int, typer.Option(min=1, max=500, help="How many tracks.")]
-NotArtists = Annotated[
-    list[str] | None, typer.Option("--not-artist", help="Nothing by this artist; may be repeated.", show_default=False)
-]
-Clean = Annotated[bool, typer.Option("--no-explicit", help="Nothing that is known to be explicit.")]
-Spacing = Annotated[
-    int | None,
-    typer.Option(
-        "--artist-spacing", min=0, max=100, help="Other tracks between two of one artist.", show_default="the bundle's"
-    ),
-]
-Address = Annotated[str, typer.Option(envvar="SEGUE_ADDRESS", help="host:port of the server.")]
-Json = Annotated[bool, typer.Option("--json", help="The whole response as JSON.")]
-
-LOCAL = "localhost:50051"
 
 
-@ask.command("continue")
-def continue_(
-    track: Tracks = None,
-    limit: Limit = 20,
-    not_artist: NotArtists = None,
-    no_explicit: Clean = False,
-    artist_spacing: Spacing = None,
+class Question(StrEnum):
+    recommend = "recommend"
+    continue_ = "continue"
+    similar = "similar"
+
+
+def _several(flag: str, text: str) -> Any:
+    return typer.Option(flag, help=f"{text}; may be repeated.", show_default=False)
+
+
+def ask(
+    question: Annotated[Question, typer.Argument(help="The next for a listener, more for a playlist, or alike.")],
+    track: Annotated[list[str] | None, _several("--track", '"Artist - Title", or a track id')] = None,
+    user: Annotated[str, typer.Option(help="Id of the listener; recommend needs it.", show_default=False)] = "",
+    limit: Annotated[int, typer.Option(min=1, max=500, help="How many tracks.")] = 20,
+    market: Annotated[str, typer.Option(help='Only what is licensed there: "SE".', show_default=False)] = "",
+    no_explicit: Annotated[bool, typer.Option("--no-explicit", help="Nothing that is known to be explicit.")] = False,
+    not_artist: Annotated[list[str] | None, _several("--not-artist", "Nothing by this artist")] = None,
+    only_artist: Annotated[list[str] | None, _several("--only-artist", "Nothing but what is by this artist")] = None,
+    tag: Annotated[list[str] | None, _several("--tag", "Only tracks with one of these tags")] = None,
+    not_tag: Annotated[list[str] | None, _several("--not-tag", "No track with this tag")] = None,
+    released_from: Annotated[
+        str, typer.Option(metavar="YYYY-MM-DD", help="Only what came out that day or later.", show_default=False)
+    ] = "",
+    released_to: Annotated[
+        str, typer.Option(metavar="YYYY-MM-DD", help="Only what came out up to that day.", show_default=False)
+    ] = "",
+    artist_spacing: Annotated[
+        int | None,
+        typer.Option(min=0, max=100, help="Other tracks between two of one artist.", show_default="the bundle's"),
+    ] = None,
+    surface: Annotated[
+        str, typer.Option(help="recommend: home or radio.", show_default="home", rich_help_panel="Which pipeline")
+    ] = "",
+    context: Annotated[
+        str, typer.Option(help='recommend: "workout", "car".', show_default=False, rich_help_panel="Which pipeline")
+    ] = "",
+    bundle: Annotated[
+        str,
+        typer.Option(help="Answer with this bundle.", show_default="as assigned", rich_help_panel="Which pipeline"),
+    ] = "",
     address: Address = LOCAL,
-    as_json: Json = False,
+    key: Key = "",
+    tls: Tls = "",
+    certificate: Certificate = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The whole response as JSON.")] = False,
 ) -> None:
-    """More tracks for a playlist.
+    """Ask a running server (start one: [bold]segue serve[/]).
 
-    Example: [bold]segue ask continue --track "Coldplay - Clocks" --track "Keane - Bedshaped"[/]
+    [dim]$[/] segue ask recommend --user anna --track "Coldplay - Clocks"
+    [dim]$[/] segue ask continue --track "Coldplay - Clocks" --track "Keane - Bedshaped" --market SE
+    [dim]$[/] segue ask similar --track "Coldplay - Clocks" --limit 5
+
+    recommend: the tracks are what the listener heard lately, oldest first; without them, what the server knows.
     """
+    if question != Question.recommend and (surface or context):
+        raise typer.BadParameter("is for recommend", param_hint="--surface" if surface else "--context")
+    with connected(address, key, tls, certificate) as client:
+        from google.protobuf.json_format import MessageToJson
+        from segue.v1 import recommendation_pb2 as pb
+        from segue.v1.track_pb2 import ArtistReference
 
-    def question(client: Client, tracks: list[TrackReference], filters: pb.Filters) -> Response:
-        return client.continue_playlist(tracks, limit=limit, filters=filters)
+        from serving.client import track as reference
 
-    _ask(question, track, not_artist, no_explicit, artist_spacing, address, as_json)
-
-
-@ask.command()
-def recommend(
-    user: Annotated[str, typer.Option(help="Id of the listener.", show_default=False)],
-    track: Tracks = None,
-    limit: Limit = 20,
-    not_artist: NotArtists = None,
-    no_explicit: Clean = False,
-    artist_spacing: Spacing = None,
-    address: Address = LOCAL,
-    as_json: Json = False,
-) -> None:
-    """The next tracks for a listener, from what the server knows of them or from the tracks given, oldest first.
-
-    Example: [bold]segue ask recommend --user anna --track "Coldplay - Clocks"[/]
-    """
-
-    def question(client: Client, tracks: list[TrackReference], filters: pb.Filters) -> Response:
-        return client.recommend(user, history=tracks, limit=limit, filters=filters)
-
-    _ask(question, track, not_artist, no_explicit, artist_spacing, address, as_json)
-
-
-@ask.command()
-def similar(
-    track: Tracks = None,
-    limit: Limit = 20,
-    not_artist: NotArtists = None,
-    no_explicit: Clean = False,
-    artist_spacing: Spacing = None,
-    address: Address = LOCAL,
-    as_json: Json = False,
-) -> None:
-    """Tracks like these.
-
-    Example: [bold]segue ask similar --track "Coldplay - Clocks" --limit 5[/]
-    """
-
-    def question(client: Client, tracks: list[TrackReference], filters: pb.Filters) -> Response:
-        return client.similar_tracks(tracks, limit=limit, filters=filters)
-
-    _ask(question, track, not_artist, no_explicit, artist_spacing, address, as_json)
-
-
-def _ask(
-    question: Question,
-    tracks: list[str] | None,
-    not_artists: list[str] | None,
-    no_explicit: bool,
-    artist_spacing: int | None,
-    address: str,
-    as_json: bool,
-) -> None:
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # What gRPC says itself is no help to a person.
-    from google.protobuf.json_format import MessageToJson
-    from segue.v1 import recommendation_pb2 as pb
-    from segue.v1.track_pb2 import ArtistReference
-
-    from serving.client import Client, track
-
-    with _plain_errors(address), Client(address) as client:
         filters = pb.Filters(
-            exclude_artists=[ArtistReference(name=name) for name in not_artists or ()],
+            market=market,
             explicit=pb.EXPLICIT_FILTER_EXCLUDE_EXPLICIT if no_explicit else pb.EXPLICIT_FILTER_UNSPECIFIED,
+            exclude_artists=[ArtistReference(name=name) for name in not_artist or ()],
+            only_artists=[ArtistReference(name=name) for name in only_artist or ()],
+            any_tags=tag,
+            exclude_tags=not_tag,
+            released_from=released_from,
+            released_to=released_to,
             artist_spacing=artist_spacing,
         )
-        response = question(client, [track(text) for text in tracks or ()], filters)
+        tracks = [reference(text) for text in track or ()]
+        response: Response
+        if question == Question.recommend:
+            response = client.recommend(
+                user, history=tracks, limit=limit, filters=filters, surface=surface, bundle=bundle, context=context
+            )
+        else:
+            method = client.continue_playlist if question == Question.continue_ else client.similar_tracks
+            response = method(tracks, limit=limit, filters=filters, bundle=bundle, user_id=user)
     if as_json:
         typer.echo(MessageToJson(response, preserving_proto_field_name=True, ensure_ascii=False))
     else:
         _show(response)
-
-
-@contextmanager
-def _plain_errors(address: str) -> Iterator[None]:
-    """A gRPC status as one line that says what to do."""
-    if not address:
-        raise typer.BadParameter("must be host:port", param_hint="--address")
-    import grpc
-
-    from recsys.errors import SegueError
-    from serving.client import violations
-
-    try:
-        yield
-    except grpc.RpcError as error:
-        code = error.code()
-        if code == grpc.StatusCode.UNAVAILABLE:
-            message = f"no server answers at {address}; start one: segue serve, or name another: --address host:port"
-        elif code == grpc.StatusCode.INVALID_ARGUMENT:
-            message = "; ".join(f"{field} {what}" for field, what in violations(error)) or error.details()
-        else:
-            message = f"{address}: {code.name}: {error.details()}"
-        raise SegueError(message) from error
-    except UnicodeEncodeError as error:
-        raise SegueError(f"{error.object!r} is not UTF-8") from error
 
 
 def _show(response: Response) -> None:
@@ -169,19 +111,18 @@ def _show(response: Response) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    console = Console()
+    console = Console(highlight=False)
     for unknown in response.unknown_seeds:
         if unknown.HasField("name"):
             text = f"{unknown.name.artist} - {unknown.name.title}"
         else:
             text = f'{unknown.track_id} (taken for a track id; a name is "Artist - Title")'
-        console.print(f"[yellow]not in the catalogue:[/] {escape(text)}", highlight=False, soft_wrap=True)
-    if response.HasField("fallback"):
-        code = type(response.fallback).Code.Name(response.fallback.code).removeprefix("CODE_")
-        console.print(
-            f"[yellow]fallback {code}:[/] {escape(response.fallback.message)}", highlight=False, soft_wrap=True
-        )
-    title = f"{len(response.tracks)} tracks from bundle {escape(response.bundle)}"
+        console.print(f"[yellow]not in the catalogue:[/] {escape(text)}", soft_wrap=True)
+    for fallback in response.fallbacks:
+        code = type(fallback).Code.Name(fallback.code).removeprefix("CODE_")
+        console.print(f"[yellow]fallback {code}:[/] {escape(fallback.message)}", soft_wrap=True)
+    arms = "".join(f", {escape(name)}: {escape(arm)}" for name, arm in sorted(response.arms.items()))
+    title = f"{len(response.tracks)} tracks from bundle {escape(response.bundle)}{arms}"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("", justify="right", style="dim")
     table.add_column("title", style="bold", ratio=3)
@@ -189,8 +130,7 @@ def _show(response: Response) -> None:
     table.add_column("reason", ratio=4)
     table.add_column("score", justify="right")
     for place, each in enumerate(response.tracks, start=1):
-        reason = each.reason.text
-        table.add_row(
-            str(place), escape(each.track.title), escape(each.track.artist), escape(reason), f"{each.score:.3g}"
-        )
+        score = f"{each.score:.3g}"
+        table.add_row(str(place), escape(each.track.title), escape(each.track.artist), escape(each.reason.text), score)
     console.print(table)
+    console.print(f"[dim]how it came about: segue explain {escape(response.request_id)}[/]", soft_wrap=True)
