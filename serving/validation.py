@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Collection, Iterable, Iterator
+from datetime import date
 from itertools import islice
 
 from google.protobuf.message import Message
@@ -14,12 +16,21 @@ MAX_LIMIT = 500
 MAX_SEEDS = 500
 MAX_EXCLUDED_TRACKS = 5_000
 MAX_EXCLUDED_ARTISTS = 1_000
+MAX_ONLY_TRACKS = 5_000
+MAX_ONLY_ARTISTS = 1_000
+MAX_TAGS = 100
+MAX_LICENCES = 100
 MAX_SPACING = 100
+SURFACES = ("", "home", "radio")
 MAX_STRING_BYTES = 512
 MAX_USER_ID_BYTES = 256
 MAX_REQUEST_ID = 128
 MAX_VIOLATIONS = 10
 """Told at once: gRPC carries them in headers, of which most peers take 8 KiB."""
+MAX_SHOWN = 20
+"""Characters of a value at fault that are told."""
+MARKET = re.compile("[A-Z]{2}")
+DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 Violation = tuple[str, str]
 """The field at fault, as `seeds[3].name.title`, and what would be right."""
@@ -46,17 +57,25 @@ def _violations(request: Request) -> Iterator[Violation]:
         yield "request_id", f"must be at most {MAX_REQUEST_ID} printable ASCII characters"
     if request.HasField("limit") and not 1 <= request.limit <= MAX_LIMIT:
         yield "limit", f"must be 1 to {MAX_LIMIT}, is {request.limit}"
+    yield from _short("user_id", request.user_id, MAX_USER_ID_BYTES)
+    yield from _short("bundle", request.bundle, MAX_STRING_BYTES)
     if isinstance(request, pb.RecommendRequest):
         if not request.user_id:
             yield "user_id", "is required"
-        elif len(request.user_id.encode()) > MAX_USER_ID_BYTES:
-            yield "user_id", f"must be at most {MAX_USER_ID_BYTES} bytes"
+        if request.surface not in SURFACES:
+            yield "surface", f"must be {' or '.join(filter(None, SURFACES))}, is {_shown(request.surface)}"
+        yield from _short("context", request.context, MAX_STRING_BYTES)
         yield from _references("history", request.history, MAX_SEEDS)
     else:
         if not request.seeds:
             yield "seeds", "must hold at least one track"
         yield from _references("seeds", request.seeds, MAX_SEEDS)
     yield from _filters(request.filters)
+
+
+def _short(field: str, text: str, most: int) -> Iterator[Violation]:
+    if len(text.encode()) > most:
+        yield field, f"must be at most {most} bytes, is {len(text.encode())}"
 
 
 def _printable_ascii(text: str) -> bool:
@@ -70,6 +89,46 @@ def _filters(filters: pb.Filters) -> Iterator[Violation]:
         yield "filters.explicit", f"must be one of {', '.join(pb.ExplicitFilter.keys())}, is {filters.explicit}"
     if filters.artist_spacing > MAX_SPACING:
         yield "filters.artist_spacing", f"must be 0 to {MAX_SPACING}, is {filters.artist_spacing}"
+    yield from _references("filters.only_tracks", filters.only_tracks, MAX_ONLY_TRACKS)
+    yield from _references("filters.only_artists", filters.only_artists, MAX_ONLY_ARTISTS)
+    if filters.market and not MARKET.fullmatch(filters.market):
+        yield "filters.market", f"must be an ISO 3166-1 alpha-2 code such as SE, is {_shown(filters.market)}"
+    yield from _release_range(filters.released_from, filters.released_to)
+    yield from _words("filters.any_tags", filters.any_tags, MAX_TAGS)
+    yield from _words("filters.exclude_tags", filters.exclude_tags, MAX_TAGS)
+    yield from _words("filters.licences", filters.licences, MAX_LICENCES)
+
+
+def _release_range(first: str, last: str) -> Iterator[Violation]:
+    days = {"filters.released_from": first, "filters.released_to": last}
+    wrong = [field for field, text in days.items() if text and not _is_day(text)]
+    for field in wrong:
+        yield field, f"must be a day as YYYY-MM-DD, is {_shown(days[field])}"
+    if first and last and not wrong and first > last:
+        yield "filters.released_to", f"must not be before released_from, {first}, is {last}"
+
+
+def _is_day(text: str) -> bool:
+    if not DAY.fullmatch(text):
+        return False
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _shown(text: str) -> str:
+    """Short: errors travel in headers."""
+    return repr(text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "...")
+
+
+def _words(field: str, words: Collection[str], most: int) -> Iterator[Violation]:
+    if len(words) > most:
+        yield field, f"must hold at most {most}, holds {len(words)}"
+        return
+    for i, word in enumerate(words):
+        yield from _strings(f"{field}[{i}]", word)
 
 
 def _references(
