@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from recsys.errors import InputError
 from recsys.files import write_bytes
 from recsys.ragged import Bool, Float32, Float64, Int64
+from recsys.ranking import model_text
 
 if TYPE_CHECKING:  # at run time it is imported where it is used: a server that ranks by scores alone needs none of it
     import lightgbm
@@ -107,7 +108,7 @@ class Ranker:
         import lightgbm
 
         try:
-            booster = lightgbm.Booster(model_str=path.read_text())
-        except (OSError, UnicodeDecodeError, lightgbm.basic.LightGBMError) as error:
+            booster = lightgbm.Booster(model_str=model_text.trees(path.read_text()))
+        except (OSError, ValueError, lightgbm.basic.LightGBMError) as error:
             raise InputError(f"{path}: not a ranker that LightGBM reads: {error}") from error
         return cls(booster, tuple(booster.feature_name()))
