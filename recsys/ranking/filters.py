@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
@@ -29,24 +29,6 @@ class Filter(Protocol):
     def __hash__(self) -> int: ...
 
 
-@runtime_checkable
-class Denial(Protocol):
-    """A filter of one request that leaves out some items: cheaper to name than to mask."""
-
-    def denied(self, columns: ItemColumns) -> Int32:
-        """The items that may not be in the answer; in any order, perhaps twice."""
-        ...
-
-
-@runtime_checkable
-class Listing(Protocol):
-    """A filter of one request that leaves only some items: cheaper to name than to mask."""
-
-    def listed(self, columns: ItemColumns) -> Int32:
-        """The only items that may be in the answer; in any order, perhaps twice."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class ExcludeTracks:
     """Never these items."""
@@ -54,6 +36,7 @@ class ExcludeTracks:
     items: Int32
 
     def denied(self, columns: ItemColumns) -> Int32:
+        """The items left out, in any order, perhaps twice: cheaper than a mask."""
         return self.items
 
     def permits(self, columns: ItemColumns) -> Bool:
@@ -93,6 +76,7 @@ class OnlyTracks:
     items: Int32
 
     def listed(self, columns: ItemColumns) -> Int32:
+        """The only items left, in any order, perhaps twice: cheaper than a mask."""
         return self.items
 
     def permits(self, columns: ItemColumns) -> Bool:
@@ -147,8 +131,8 @@ class Licences:
     names: frozenset[str]
 
     def permits(self, columns: ItemColumns) -> Bool:
-        numbers = columns.words["licences"].numbers(self.names)
-        return np.isin(columns.licences, numbers[numbers != UNKNOWN])
+        named = [*(word in self.names for word in columns.words["licences"]), False]
+        return np.array(named, dtype=np.bool_)[columns.licences]
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +169,12 @@ class NoTag:
 
     def permits(self, columns: ItemColumns) -> Bool:
         return ~AnyTag(self.names).permits(columns)
+
+
+Denial: TypeAlias = ExcludeTracks | ExcludeSongs | ExcludeArtists
+"""A filter of one request that names what it leaves out."""
+Listing: TypeAlias = OnlyTracks | OnlyArtists
+"""A filter of one request that names all that it leaves."""
 
 
 def permitted(filters: Iterable[Filter], columns: ItemColumns) -> Bool:
