@@ -109,13 +109,14 @@ class RedisKeys:
             import redis
         except ImportError as error:
             raise MissingError('log.keys: a key store in Redis needs: pip install "segue[kafka]"') from error
-        self._redis = redis.Redis.from_url(address, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
+        self._redis: Any = redis.Redis.from_url(address, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
         self._error = redis.RedisError
 
     def keys(self, user_ids: Collection[str]) -> dict[str, Key]:
         wanted = list(set(user_ids))
         with self._faults():
-            found = dict(zip(wanted, self._redis.mget([_of_listener(user_id) for user_id in wanted]), strict=True))
+            values = self._redis.mget([_of_listener(user_id) for user_id in wanted]) if wanted else []
+            found = dict(zip(wanted, values, strict=True))
             for user_id in (user_id for user_id, value in found.items() if value is None):
                 found[user_id] = self._made(user_id)
         return {user_id: Key(value[:ID_BYTES], value[ID_BYTES:]) for user_id, value in found.items()}
