@@ -5,6 +5,7 @@
     catalogue.parquet        index, track_id, display and filter fields (CATALOGUE_COLUMNS)
     aliases.parquet          source, source_id, index: an answer is given in the ids that were asked in
     sources/<name>/          one scorer each (recsys.scoring), its kind in the manifest
+    rankers/<surface>/       trees over the candidates of the sources, where one was trained (recsys.ranking)
     policy.toml              the pipeline of each surface
 
 No listener id and no listener vector enters a bundle.
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +28,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from recsys.errors import InputError
 from recsys.files import faults, new_folder, read_model, sha256, write_json
 from recsys.policy import Policy
+from recsys.ranking.surface_ranker import SurfaceRanker
 from recsys.scoring import registry
 from recsys.scoring.base import Scorer
 
@@ -39,6 +41,8 @@ class DataReference(BaseModel):
     simulated: bool
     unit: str = "playlist"
     """What a person calls one training sequence, in the singular: playlist, session, programme."""
+    contexts: list[str] = []
+    """What the codes of the column `context` stand for (recsys.plays)."""
 
 
 class BundleManifest(BaseModel):
@@ -59,6 +63,8 @@ class BundleManifest(BaseModel):
     git_commit: str
     sources: dict[str, str]
     """Name -> kind of each scorer."""
+    rankers: list[str] = []
+    """The surfaces that have a ranker."""
     files: dict[str, str] = {}
     """Relative path -> sha256, of every file but this one."""
 
@@ -77,6 +83,7 @@ def write_bundle(
     aliases: pl.DataFrame,
     scorers: Mapping[str, Scorer],
     policy: Policy,
+    rankers: Mapping[str, SurfaceRanker] | None = None,
 ) -> None:
     """Write the bundle under a temporary name and rename it.
 
@@ -86,17 +93,23 @@ def write_bundle(
         raise InputError(f"{folder}: a bundle is written once; choose another name")
     if missing := set(CATALOGUE_COLUMNS) - set(catalogue.columns):
         raise ValueError(f"catalogue lacks {sorted(missing)}")
+    rankers = rankers or {}
     _check_fit(folder, catalogue, aliases, scorers, policy)
+    _check_rankers(folder, rankers, scorers, policy)
     with new_folder(folder) as work:
         catalogue.select(CATALOGUE_COLUMNS).sort("index").write_parquet(work / "catalogue.parquet")
         aliases.select(ALIAS_COLUMNS).write_parquet(work / "aliases.parquet")
         for name, scorer in scorers.items():
             (work / "sources" / name).mkdir(parents=True)
             scorer.save(work / "sources" / name)
+        for surface, ranker in rankers.items():
+            (work / "rankers" / surface).mkdir(parents=True)
+            ranker.save(work / "rankers" / surface)
         (work / "policy.toml").write_text(tomli_w.dumps(policy.model_dump(mode="json", exclude_none=True)))
         files = {str(p.relative_to(work)): sha256(p) for p in sorted(work.rglob("*")) if p.is_file()}
         kinds = {name: scorer.kind for name, scorer in scorers.items()}
-        write_json(work / "manifest.json", manifest.model_copy(update={"files": files, "sources": kinds}).model_dump())
+        parts = {"files": files, "sources": kinds, "rankers": sorted(rankers)}
+        write_json(work / "manifest.json", manifest.model_copy(update=parts).model_dump())
 
 
 @dataclass(frozen=True)
@@ -107,6 +120,8 @@ class Bundle:
     manifest: BundleManifest
     scorers: dict[str, Scorer]
     policy: Policy
+    rankers: dict[str, SurfaceRanker] = field(default_factory=dict)
+    """Surface -> its ranker, where it has one."""
 
     @cached_property
     def catalogue(self) -> pl.DataFrame:
@@ -129,9 +144,11 @@ class Bundle:
             _check_sums(folder, manifest)
         policy = _read_policy(folder / "policy.toml")
         scorers = {n: registry.load(kind, folder / "sources" / n) for n, kind in manifest.sources.items()}
-        bundle = cls(folder, manifest, scorers, policy)
+        rankers = {surface: SurfaceRanker.load(folder / "rankers" / surface) for surface in manifest.rankers}
+        bundle = cls(folder, manifest, scorers, policy, rankers)
         if not checked:
             _check_fit(folder, bundle.catalogue, bundle.aliases, scorers, policy)
+            _check_rankers(folder, rankers, scorers, policy)
         return bundle
 
 
@@ -190,6 +207,21 @@ def _check_fit(
     for surface, pipeline in policy.surfaces.items():
         if unknown := sorted(set(pipeline.source_names) - set(scorers)):
             raise InputError(f"{folder}: the policy of surface {surface!r} names sources that are not there: {unknown}")
+
+
+def _check_rankers(
+    folder: Path, rankers: Mapping[str, SurfaceRanker], scorers: Mapping[str, Scorer], policy: Policy
+) -> None:
+    """Raise InputError where a ranker is of a surface or of sources that the bundle has not."""
+    for surface, ranker in rankers.items():
+        named = f"{folder}: the ranker of surface {surface!r}"
+        if surface not in policy.surfaces:
+            raise InputError(f"{named}: the policy has no such surface")
+        if unknown := sorted(set(ranker.card.sources) - set(scorers)):
+            raise InputError(f"{named} ranks the candidates of sources that are not there: {unknown}")
+        compared = ranker.card.vectors
+        if compared is not None and not hasattr(scorers.get(compared), "item_vectors"):
+            raise InputError(f"{named} compares item vectors of {compared!r}, which is no source that has any")
 
 
 def now() -> str:

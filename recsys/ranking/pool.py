@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -43,6 +43,14 @@ class Pool:
     def take(self, rows: Int64 | Bool) -> Self:
         """Those candidates, in that order; a boolean mask works too."""
         return type(self)(self.n_requests, self.requests[rows], self.items[rows], self.scores[rows], self.ranks[rows])
+
+    def of_sources(self, columns: Sequence[int | None]) -> Self:
+        """The same candidates with these columns of the sources, in that order; None: a source that was not asked."""
+        asked = [-1 if column is None else column for column in columns]
+        # What is appended stands at -1.
+        scores = np.pad(self.scores, ((0, 0), (0, 1)))[:, asked]
+        ranks = np.pad(self.ranks, ((0, 0), (0, 1)), constant_values=-1)[:, asked]
+        return replace(self, scores=scores, ranks=ranks)
 
     @classmethod
     def of(cls, sources: Sequence[Proposals], most: int = MOST) -> Self:

@@ -21,55 +21,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 from recsys.ragged import Float32, Int32, Ragged
+from recsys.ranking.columns import UNKNOWN_DAY, ItemColumns
 from recsys.ranking.pool import Pool
+from recsys.ranking.words import UNKNOWN
 
 HISTORY = 100
 """The last so many known tracks of a history count, as in the next-track task (recsys.splits.next_track)."""
 RECENT = 5
-UNKNOWN = -1
-NO_DAY = int(np.iinfo(np.int32).min)
-
-
-class Catalogue(Protocol):
-    """What is known of each item, (n_items,) each; recsys.ranking.filters.ItemColumns is one."""
-
-    @property
-    def artists(self) -> Int32: ...
-    @property
-    def albums(self) -> Int32:
-        """-1 unknown."""
-        ...
-
-    @property
-    def songs(self) -> Int32: ...
-    @property
-    def explicit(self) -> npt.NDArray[np.int8]:
-        """1, 0, -1 unknown."""
-        ...
-
-    @property
-    def released(self) -> Int32:
-        """Days since 1970, NO_DAY unknown."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Requests:
     """n requests as columns. histories: of item indices, oldest first, -1 unknown; today: int32 (n,), days since 1970,
-    NO_DAY unknown; hour: int32 (n,), of the day in UTC, -1 unknown."""
+    UNKNOWN_DAY unknown; hour: int32 (n,), of the day in UTC, -1 unknown."""
 
     histories: Ragged
     today: Int32
     hour: Int32
 
     @classmethod
-    def of(cls, histories: Ragged, today: npt.ArrayLike = NO_DAY, hour: npt.ArrayLike = UNKNOWN) -> Self:
+    def of(cls, histories: Ragged, today: npt.ArrayLike = UNKNOWN_DAY, hour: npt.ArrayLike = UNKNOWN) -> Self:
         """One moment for all, or one each."""
         n = len(histories)
         return cls(
@@ -95,7 +72,7 @@ def names(sources: Sequence[str], *, vectors: bool) -> tuple[str, ...]:
 
 
 def features(
-    pool: Pool, requests: Requests, catalogue: Catalogue, vectors: Callable[[Int32], Float32] | None = None
+    pool: Pool, requests: Requests, items: ItemColumns, vectors: Callable[[Int32], Float32] | None = None
 ) -> Float32:
     """float32 (m, features) in C order, of the m candidates of ``pool``, the columns as `names` has them.
 
@@ -109,8 +86,8 @@ def features(
         histories = histories.where(histories.values >= 0)
     if (histories.lengths > HISTORY).any():
         histories = histories.last(HISTORY)
-    columns = [*_proposed(pool), *_items(pool, requests, catalogue)]
-    for numbers in (catalogue.artists, catalogue.albums, catalogue.songs):
+    columns = [*_proposed(pool), *_items(pool, requests, items)]
+    for numbers in (items.artists, items.albums, items.songs):
         columns += _heard(pool, histories, numbers)
     if vectors is not None:
         columns += _alike(pool, histories, vectors)
@@ -141,12 +118,12 @@ def _proposed(pool: Pool) -> list[Column]:
     return [*columns, np.count_nonzero(pool.ranks >= 0, axis=1), places.max(axis=1)]
 
 
-def _items(pool: Pool, requests: Requests, catalogue: Catalogue) -> list[Column]:
-    today, released = requests.today[pool.requests], catalogue.released[pool.items]
-    told = (today != NO_DAY) & (released != NO_DAY)
+def _items(pool: Pool, requests: Requests, items: ItemColumns) -> list[Column]:
+    today, released = requests.today[pool.requests], items.released[pool.items]
+    told = (today != UNKNOWN_DAY) & (released != UNKNOWN_DAY)
     # A track that is released tomorrow is as new as can be, and not unknown.
     age = np.where(told, np.maximum(today.astype(np.int64) - released, 0), UNKNOWN)
-    return [_popularity(pool.items), age, catalogue.explicit[pool.items]]
+    return [_popularity(pool.items), age, items.explicit[pool.items]]
 
 
 def _popularity(items: Int32) -> Float32:
