@@ -37,7 +37,7 @@ class Candidates:
         return len(self.items)
 
     def take(self, rows: Int64) -> Self:
-        return type(self)(self.items[rows], self.scores[rows], self.sources[rows], self.ranks[rows])
+        return type(self)(self.items.take(rows), self.scores.take(rows), self.sources.take(rows), self.ranks.take(rows))
 
     def one_an_item(self) -> Self:
         """Of the same item by several sources only the first."""

@@ -29,13 +29,15 @@ class Diversity:
             return candidates
         vectors = context.vectors(candidates.items[:n])
         lengths = np.sqrt(np.einsum("nd,nd->n", vectors, vectors))
-        vectors = vectors / np.maximum(lengths, 1e-12)[:, None]
-        worth = ((1 - self.diversity) * utility(n)).astype(np.float32)
-        nearest = np.full(n, -1, dtype=np.float32)
+        unit = vectors / np.maximum(lengths, 1e-12)[:, None]
+        # What each candidate is worth beside each that is placed; one that is placed is worth nothing more.
+        beside = ((1 - self.diversity) * utility(n)).astype(np.float32) - self.diversity * (unit @ unit.T)
+        np.fill_diagonal(beside, -np.inf)
+        worth = beside[0].copy()
         order = [0]
         for _ in range(min(n, context.places) - 1):
-            worth[order[-1]] = -np.inf
-            np.maximum(nearest, vectors @ vectors[order[-1]], out=nearest)
-            order.append(int((worth - self.diversity * nearest).argmax()))
-        rest = np.setdiff1d(np.arange(len(candidates)), order, assume_unique=True)
-        return candidates.take(np.concatenate([np.array(order, dtype=np.int64), rest]))
+            order.append(int(worth.argmax()))
+            np.minimum(worth, beside[order[-1]], out=worth)
+        rest = np.ones(len(candidates), dtype=np.bool_)
+        rest[order] = False
+        return candidates.take(np.concatenate([np.array(order, dtype=np.int64), np.flatnonzero(rest)]))

@@ -82,16 +82,16 @@ def explore(
     propensities = np.full(places, np.nan, dtype=np.float32)
     pools = np.zeros(places, dtype=np.int32)
     left = np.ones(len(pool), dtype=np.bool_)
+    slate = candidates.take(rows)
     random = np.random.Generator(np.random.PCG64(seed))
     for slot in slots:
         eligible = left.copy()
-        slate = candidates.take(rows)
         for rule in rules:
             eligible &= rule.keeps(slate, filled, slot, pool, context)
         among = np.flatnonzero(eligible)
         if len(among):
-            cumulative = np.cumsum(weights[among])
-            drawn = int(np.searchsorted(cumulative, random.random() * cumulative[-1], side="right"))
+            cumulative = weights[among].cumsum()
+            drawn = int(cumulative.searchsorted(random.random() * cumulative[-1], side="right"))
             chosen = among[min(drawn, len(among) - 1)]
             propensities[slot] = weights[chosen] / cumulative[-1]
             pools[slot] = len(among)
@@ -100,7 +100,8 @@ def explore(
         left[chosen] = False
         filled[slot] = True
         rows[slot] = behind[chosen]
-    return Slate(candidates.take(rows), propensities, pools, seed)
+        slate = candidates.take(rows)
+    return Slate(slate, propensities, pools, seed)
 
 
 def _weights(n: int, temperature: float | None) -> Float64:

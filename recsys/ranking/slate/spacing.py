@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
 
-from recsys.ragged import Bool, Int32
+from recsys.ragged import Bool
+from recsys.ranking.filters import UNKNOWN
 from recsys.ranking.slate.base import Candidates, SlateContext
+
+_NEVER = 1 << 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,36 +34,10 @@ class Spacing:
 
     def arrange(self, candidates: Candidates, context: SlateContext) -> Candidates:
         n = len(candidates)
-        keys = self._keys(candidates.items, context)
-        artist_free: dict[int, int] = {}  # The first place where the artist may stand again.
-        album_free: dict[int, int] = {}
-        # Candidates that were passed over, best first. Those of one key are let in together, so that only a few keys
-        # wait at any time: those of the last places.
-        waiting: dict[tuple[int, int], deque[int]] = {}
-        order: list[int] = []
-        head = 0
-
-        def free(key: tuple[int, int]) -> int:
-            return max(artist_free.get(key[0], 0), album_free.get(key[1], 0))
-
-        for place in range(min(context.places, n)):
-            ready = [(rows[0], key) for key, rows in waiting.items() if free(key) <= place]
-            if not ready:
-                while head < n and free(keys[head]) > place:
-                    waiting.setdefault(keys[head], deque()).append(head)
-                    head += 1
-            if ready or head == n:
-                key = min(ready)[1] if ready else min(waiting, key=lambda k: (free(k), waiting[k][0]))
-                order.append(waiting[key].popleft())
-                if not waiting[key]:
-                    del waiting[key]
-            else:
-                key = keys[head]
-                order.append(head)
-                head += 1
-            artist_free[key[0]] = place + 1 + self.artists
-            if key[1] >= 0:
-                album_free[key[1]] = place + 1 + self.albums
+        artists = context.columns.artists[candidates.items].tolist()
+        albums = context.columns.albums[candidates.items].tolist() if self.albums else [UNKNOWN] * n
+        greedy = _Greedy(self, artists, albums)
+        order = [greedy.next(place) for place in range(min(context.places, n))]
         rest = np.ones(n, dtype=np.bool_)
         rest[order] = False
         return candidates.take(np.concatenate([np.array(order, dtype=np.int64), np.flatnonzero(rest)]))
@@ -72,16 +48,62 @@ class Spacing:
             if spacing:
                 first = max(slot - spacing, 0)
                 near = slate.items[first : slot + spacing + 1][filled[first : slot + spacing + 1]]
-                _forbid(allowed, numbers[pool.items], numbers[near])
+                taken = numbers[near]
+                taken = taken[taken != UNKNOWN]
+                allowed &= ~(numbers[pool.items][:, None] == taken).any(axis=1)
         return allowed
 
-    def _keys(self, items: Int32, context: SlateContext) -> list[tuple[int, int]]:
-        artists = context.columns.artists[items].tolist()
-        albums = context.columns.albums[items].tolist() if self.albums else [-1] * len(items)
-        return list(zip(artists, albums, strict=True))
 
+class _Greedy:
+    """Hands out the candidates one place after the other; artists and albums: one a candidate, best first."""
 
-def _forbid(allowed: Bool, numbers: Int32, taken: Int32) -> None:
-    """Clear ``allowed`` where ``numbers`` holds one of ``taken``; -1 is nobody's. Few are taken: no np.isin."""
-    for number in taken[taken >= 0].tolist():
-        allowed &= numbers != number
+    def __init__(self, rule: Spacing, artists: list[int], albums: list[int]) -> None:
+        self._rule = rule
+        self._artists = artists
+        self._albums = albums
+        self._artist_free: dict[int, int] = {}
+        """The first place where each artist may stand again; and each album."""
+        self._album_free: dict[int, int] = {}
+        self._waiting: dict[int, list[int]] = {}
+        """Artist -> its candidates that were passed over, best first. Few wait at a time: those of the last places."""
+        self._head = 0
+        """The best candidate that was not looked at yet."""
+
+    def next(self, place: int) -> int:
+        """The candidate for ``place``; there must be one left."""
+        free, row = self._soonest(place)
+        if free > place:
+            fresh = self._fresh(place)
+            row = self._soonest(place)[1] if fresh is None else fresh
+        artist, album = self._artists[row], self._albums[row]
+        if row in (rows := self._waiting.get(artist, [])):
+            rows.remove(row)
+            if not rows:
+                del self._waiting[artist]
+        self._artist_free[artist] = place + 1 + self._rule.artists
+        if album != UNKNOWN:
+            self._album_free[album] = place + 1 + self._rule.albums
+        return row
+
+    def _fresh(self, place: int) -> int | None:
+        """The best candidate not looked at yet that is let in; those passed over on the way wait from now on."""
+        while self._head < len(self._artists):
+            row = self._head
+            self._head += 1
+            artist = self._artists[row]
+            if max(self._artist_free.get(artist, 0), self._album_free.get(self._albums[row], 0)) <= place:
+                return row
+            self._waiting.setdefault(artist, []).append(row)
+        return None
+
+    def _soonest(self, place: int) -> tuple[int, int]:
+        """Of those that wait: the first place from ``place`` on that lets one in, and the best that it lets in."""
+        best = (_NEVER, -1)
+        for artist, rows in self._waiting.items():
+            floor = max(self._artist_free.get(artist, 0), place)
+            for row in rows:
+                free = self._album_free.get(self._albums[row], 0)
+                best = min(best, (max(free, floor), row))
+                if free <= floor:
+                    break
+        return best
