@@ -95,7 +95,9 @@ class Batcher(Generic[Request]):
         with self._changed:
             self._waiting.append(job)
             self._changed.notify()
-        if not job.done.acquire(timeout=-1 if seconds_left is None else min(max(0.0, seconds_left), threading.TIMEOUT_MAX)):
+        if not job.done.acquire(
+            timeout=-1 if seconds_left is None else min(max(0.0, seconds_left), threading.TIMEOUT_MAX)
+        ):
             raise ExpiredError
         if job.error is not None:
             raise job.error

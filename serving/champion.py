@@ -11,6 +11,7 @@ import structlog
 from recsys.errors import MissingError, SegueError
 from recsys.workspace import Workspace
 from serving.model import Model
+from serving.models import NoSuchBundleError
 
 log = structlog.get_logger("segue.champion")
 
@@ -26,6 +27,11 @@ class PinnedModel:
 
     def __init__(self, folder: Path) -> None:
         self.model = Model.load(folder)
+
+    def get(self, name: str = "") -> Model:
+        if name not in ("", self.model.name):
+            raise NoSuchBundleError(name)
+        return self.model
 
 
 class ChampionModel:
@@ -47,6 +53,12 @@ class ChampionModel:
             )
         self.model = Model.load(workspace.bundles / champion.bundle)
         self._ended = threading.Event()
+
+    def get(self, name: str = "") -> Model:
+        model = self.model
+        if name not in ("", model.name):
+            raise NoSuchBundleError(name)
+        return model
 
     def watch(self, every_s: float) -> threading.Thread:
         """Look at champion.json every so many seconds, in the background, until `close`."""

@@ -1,4 +1,4 @@
-"""An event as the server keeps it: resolved, with its time filled in. The canonical table's row (recsys.schema.EVENTS)."""
+"""An event as the server keeps it: resolved, with its time filled in; a row of recsys.schema.EVENTS."""
 
 from __future__ import annotations
 

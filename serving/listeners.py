@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, Self
 
 import polars as pl
 
 from recsys.errors import InputError
+from serving.store.base import Listener, Plays
 
 
 class Listeners(Protocol):
     """Who listened to what lately."""
 
-    def recent(self, user_id: str) -> Sequence[str]:
-        """Track ids, oldest first; empty for an unknown listener."""
+    def listener(self, user_id: str) -> Listener:
+        """NOBODY for an unknown one. Raises StoreUnavailableError where it cannot be told."""
         ...
 
 
@@ -28,8 +28,9 @@ class KnownListeners:
     def __len__(self) -> int:
         return len(self._recent)
 
-    def recent(self, user_id: str) -> Sequence[str]:
-        return self._recent.get(user_id, ())
+    def listener(self, user_id: str) -> Listener:
+        tracks = tuple(self._recent.get(user_id, ()))
+        return Listener(Plays(tracks, (-1.0,) * len(tracks), ("",) * len(tracks), (-1,) * len(tracks)))
 
     @classmethod
     def of_dataset(cls, folder: Path, length: int) -> Self:

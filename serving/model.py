@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Self
 
 import numpy as np
@@ -11,10 +16,22 @@ import numpy as np
 from recsys.bundle import Bundle
 from recsys.errors import InputError
 from recsys.policy import SurfacePolicy
+from recsys.ragged import Float32, Int32, Ragged
+from recsys.ranking.filters import ItemColumns
+from recsys.ranking.permits import PermitCache
+from recsys.retrieval.sources import Asked, HasItemVectors, Source, sources_of
 from serving.catalogue import Catalogue
-from serving.sources import Source, sources_of
+from serving.pipeline.arrange import Arrange
+from serving.pipeline.pipeline import Pipeline
+from serving.pipeline.propose import Propose
+from serving.pipeline.rank import Rank
+from serving.prepared import prepared
 
 SURFACES = ("home", "playlist", "similar")
+"""What the policy of a bundle must have; radio is home's where it has none of its own."""
+
+# For sources that are asked at once; shared by all models, since only one batch is worked on at a time.
+EXECUTOR = ThreadPoolExecutor(max_workers=8, thread_name_prefix="source")
 
 
 @dataclass(frozen=True)
@@ -23,24 +40,27 @@ class Model:
 
     bundle: Bundle
     catalogue: Catalogue
-    sources: dict[str, list[Source]]
-    """Surface -> its sources, in the order of fallback."""
+    sources: dict[str, dict[str, Source]]
+    """Surface -> name -> source: every one that the bundle has, whether the surface's policy asks it or not."""
+    executor: Executor = field(default=EXECUTOR, compare=False)
+    _pipelines: dict[tuple[str, str], Pipeline] = field(default_factory=dict, init=False, compare=False)
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Check the sums, load, and let every source answer once.
+    def load(cls, folder: Path, root: Path | None = None) -> Self:
+        """Prepare and map the bundle, and let every source answer once.
 
-        Raises InputError where the bundle is damaged, lacks a surface, or a source fails on a history of its own.
+        root: where its prepared folder is kept, for other workers and the next start (`Workspace.serving`); None: it
+        goes with this process. Raises InputError where the bundle is damaged, lacks a surface, or a source fails on a
+        history of its own.
         """
-        bundle = Bundle.open(folder)
+        with nullcontext(root) if root else TemporaryDirectory() as kept:
+            made = prepared(folder, Path(kept))
+        bundle = made.bundle
         if missing := [s for s in SURFACES if s not in bundle.policy.surfaces]:
             raise InputError(f"{folder}/policy.toml: lacks the surfaces {', '.join(missing)}")
-        if bundle.catalogue.is_empty():
-            raise InputError(f"{folder}/catalogue.parquet: holds no track")
-        sources = {
-            s: [sources_of(s, n, bundle.scorers[n]) for n in bundle.policy.surfaces[s].source_names] for s in SURFACES
-        }
-        model = cls(bundle, Catalogue(bundle), sources)
+        ranking, likeness = sources_of(bundle.scorers)
+        sources = {s: likeness if s == "similar" else ranking for s in {*SURFACES, *bundle.policy.surfaces}}
+        model = cls(bundle, made.catalogue, sources)
         model._rehearse()
         return model
 
@@ -48,23 +68,69 @@ class Model:
     def name(self) -> str:
         return self.bundle.manifest.name
 
+    @property
+    def columns(self) -> ItemColumns:
+        return self.catalogue.columns
+
+    @cached_property
+    def contexts(self) -> dict[str, int]:
+        """The words of listening contexts, and the codes that the model learned them by."""
+        return {word: code for code, word in enumerate(self.bundle.manifest.data.contexts)}
+
+    @cached_property
+    def permits(self) -> PermitCache:
+        return PermitCache(self.columns)
+
+    @cached_property
+    def vectors(self) -> Callable[[Int32], Float32] | None:
+        """Items -> the vectors of the first scorer that knows items as vectors; None where none does."""
+        for scorer in self.bundle.scorers.values():
+            if isinstance(scorer, HasItemVectors):
+                table = scorer.item_vectors
+                return lambda items: table[items]
+        return None
+
     def policy(self, surface: str) -> SurfacePolicy:
-        return self.bundle.policy.surfaces[surface]
+        surfaces = self.bundle.policy.surfaces
+        return surfaces[surface] if surface in surfaces else surfaces["home"]
+
+    def pipeline(self, surface: str, policy: SurfacePolicy | None = None) -> Pipeline:
+        """The surface's pipeline under ``policy``, its own where None; made once and kept.
+
+        Raises InputError for a policy that names a source which the bundle has not.
+        """
+        policy = policy or self.policy(surface)
+        key = (surface, policy.version)
+        if key not in self._pipelines:
+            self._pipelines[key] = self._built(surface, policy)
+        return self._pipelines[key]
+
+    def _built(self, surface: str, policy: SurfacePolicy) -> Pipeline:
+        sources = self.sources[surface] if surface in self.sources else self.sources["home"]
+        if unknown := sorted(set(policy.source_names) - set(sources)):
+            raise InputError(f"{self.name}: has no source {unknown[0]!r}; it has {', '.join(sources)}")
+        steps = [[sources[name] for name in step] for step in policy.sources]
+        return Pipeline(
+            policy,
+            self.columns,
+            self.permits,
+            Propose(steps, self.columns, policy.candidates, policy.budget_ms, self.executor),
+            Rank([len(step) for step in steps], None),
+            Arrange(policy, self.columns, self.vectors),
+        )
 
     def _rehearse(self) -> None:
         """A source that throws or gives what is not finite is found here, not by a listener; and caches get warm."""
-        allowed = np.ones(len(self.catalogue), dtype=np.bool_)
-        histories = [np.zeros(0, np.int32), np.arange(min(3, len(allowed)), dtype=np.int32)]
-        for sources in self.sources.values():
-            for source in sources:
-                for history in histories:
-                    try:
-                        items, scores = source.candidates(history, allowed, len(allowed))
-                        source.evidence(history, items[:20])
-                    except Exception as error:
-                        # Whatever foreign arrays or a foreign graph throw, the bundle is at fault.
-                        raise InputError(f"{self.bundle.folder}: source {source.name!r} fails: {error}") from error
-                    if not np.isfinite(scores).all():
-                        raise InputError(
-                            f"{self.bundle.folder}: source {source.name!r} gives scores that are not finite"
-                        )
+        n = len(self.catalogue)
+        histories = Ragged.of([[], range(min(3, n))])
+        asked = Asked(histories, [self.permits.allowed([])] * 2, Ragged.of([[], []]))
+        for source in {id(each): each for named in self.sources.values() for each in named.values()}.values():
+            try:
+                proposals = source.candidates(asked, n)
+                for row, (items, _) in enumerate(proposals):
+                    source.evidence(histories[row], items[:20])
+            except Exception as error:
+                # Whatever foreign arrays or a foreign graph throw, the bundle is at fault.
+                raise InputError(f"{self.bundle.folder}: source {source.name!r} fails: {error}") from error
+            if not all(np.isfinite(scores).all() for _, scores in proposals):
+                raise InputError(f"{self.bundle.folder}: source {source.name!r} gives scores that are not finite")

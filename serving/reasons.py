@@ -8,19 +8,26 @@ import numpy as np
 from segue.v1.recommendation_pb2 import Fallback, Reason
 
 from recsys.ragged import Int32
-from recsys.ranking.slate import Candidates
+from recsys.retrieval.sources import Source
 from serving.model import Model
-from serving.sources import Source
+from serving.pipeline.query import Work
 
 
-def reasons(model: Model, sources: Sequence[Source], history: Int32, slate: Candidates) -> list[Reason]:
+def reasons(model: Model, sources: Sequence[Source], work: Work) -> list[Reason]:
     """One a track of the slate, from the evidence of the source that gave it."""
+    history, slate = work.query.history, work.slate.candidates
     seeds, counts = np.full(len(slate), -1, dtype=np.int32), np.zeros(len(slate), dtype=np.int64)
     for number in np.unique(slate.sources):
         given = slate.sources == number
         evidence = sources[number].evidence(history, slate.items[given])
         seeds[given], counts[given] = evidence.seeds, evidence.counts
-    return [_reason(model, history, *each) for each in zip(seeds.tolist(), counts.tolist(), strict=True)]
+    drawn = work.slate.pools.tolist()
+    return [
+        Reason(kind=Reason.KIND_EXPLORATION, text=f"new to you, one of {pool:,} tried here")
+        if pool
+        else _reason(model, history, seed, count)
+        for seed, count, pool in zip(seeds.tolist(), counts.tolist(), drawn, strict=True)
+    ]
 
 
 def _reason(model: Model, history: Int32, seed: int, count: int) -> Reason:
@@ -40,13 +47,24 @@ def _reason(model: Model, history: Int32, seed: int, count: int) -> Reason:
     return Reason(kind=Reason.KIND_TOGETHER, seed_track_id=seed_track_id, count=count, text=f"in {lists} with {label}")
 
 
-def fallback(code: Fallback.Code.ValueType, first: str, sources: list[str]) -> Fallback:
-    """``first``: the source that should have answered; ``sources``: those that did."""
-    cause = {
+def fallbacks(work: Work, sources: Sequence[str]) -> list[Fallback]:
+    """Every step that was not the first choice; ``sources``: the names of the pipeline's, in order."""
+    if not work.fallbacks:
+        return []
+    used = [sources[number] for number in np.unique(work.slate.candidates.sources)]
+    by = f"the answer is from {', '.join(used)}" if used else "no source has an answer"
+    first = sources[0]
+    causes = {
         Fallback.CODE_UNKNOWN_LISTENER: "the listener is unknown and the request has no history",
         Fallback.CODE_UNKNOWN_TRACKS: "the catalogue holds none of the seed tracks",
         Fallback.CODE_NO_EVIDENCE: f"{first} has seen nothing with the seed tracks that the filters allow",
         Fallback.CODE_TOO_FEW_CANDIDATES: f"{first} has seen too few tracks with the seed tracks",
-    }[code]
-    by = f"the answer is from {', '.join(sources)}" if sources else "no source has an answer"
-    return Fallback(code=code, message=f"{cause}; {by}", sources=sources)
+        Fallback.CODE_SOURCE_LATE: "{} was late",
+        Fallback.CODE_SOURCE_FAILED: "{} failed",
+        Fallback.CODE_RANKER_FAILED: "the ranker failed, and the order is that of the sources",
+        Fallback.CODE_STATE_UNAVAILABLE: "what is known of the listener could not be read",
+        Fallback.CODE_BUNDLE_UNAVAILABLE: "{} is not loaded, and the champion answered",
+    }
+    return [
+        Fallback(code=f.code, message=f"{causes[f.code].format(f.detail)}; {by}", sources=used) for f in work.fallbacks
+    ]

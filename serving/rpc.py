@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import grpc
 import structlog
@@ -14,22 +14,44 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
+from segue.v1.recommendation_pb2 import Fallback
 
+from serving.batcher import ExpiredError, OverloadedError
 from serving.gate import Gate, GateClosedError
+from serving.models import NoSuchBundleError
 from serving.validation import InvalidRequestError, check
 
-Checkpoint = Callable[[], None]
-"""Raises where nobody waits for the answer any more."""
+
+class Caller(Protocol):
+    """Who waits for an answer."""
+
+    def waits(self) -> bool:
+        """False once the deadline has passed or the call was cancelled."""
+        ...
+
+    def seconds_left(self) -> float | None:
+        """Until the caller's deadline; None where there is none."""
+        ...
+
 
 log = structlog.get_logger("segue.access")
 
 
-class CallerGoneError(Exception):
-    """The deadline passed or the call was cancelled: nobody waits for the answer."""
+class _GrpcCaller:
+    def __init__(self, context: grpc.ServicerContext) -> None:
+        self._context = context
+
+    def waits(self) -> bool:
+        remaining = self._context.time_remaining()
+        return bool(self._context.is_active()) and (remaining is None or remaining > 0)
+
+    def seconds_left(self) -> float | None:
+        remaining: float | None = self._context.time_remaining()
+        return remaining
 
 
 def handlers(service: ServiceDescriptor, servicer: object, gate: Gate) -> grpc.GenericRpcHandler:
-    """The methods of ``service``, each answered by the method of that name of ``servicer``: (request, checkpoint)."""
+    """The methods of ``service``, each answered by the method of that name of ``servicer``: (request, caller)."""
     return grpc.method_handlers_generic_handler(
         service.full_name,
         {
@@ -45,7 +67,7 @@ def handlers(service: ServiceDescriptor, servicer: object, gate: Gate) -> grpc.G
 class _Call:
     """One method, from bytes to a response or a status."""
 
-    def __init__(self, method: MethodDescriptor, handle: Callable[[Any, Checkpoint], Message], gate: Gate) -> None:
+    def __init__(self, method: MethodDescriptor, handle: Callable[[Any, Caller], Message], gate: Gate) -> None:
         self._name = method.name
         self._request_type = message_factory.GetMessageClass(method.input_type)
         self._handle = handle
@@ -68,23 +90,20 @@ class _Call:
         return response
 
     def _answer(self, raw: bytes, context: grpc.ServicerContext, entry: dict[str, Any]) -> Message:
-        def checkpoint() -> None:
-            remaining = context.time_remaining()
-            if not context.is_active() or (remaining is not None and remaining <= 0):
-                raise CallerGoneError
-
         request: Any = self._request_type()
         request.ParseFromString(raw)
         check(request)
         request.request_id = entry["request_id"] = request.request_id or uuid.uuid4().hex
-        checkpoint()
+        caller = _GrpcCaller(context)
+        if not caller.waits():
+            raise ExpiredError
         with self._gate.entered():
-            response: Any = self._handle(request, checkpoint)
+            response: Any = self._handle(request, caller)
         entry["bundle"] = response.bundle
         entry["tracks"] = len(response.tracks)
         entry["unknown_seeds"] = len(response.unknown_seeds)
-        if response.HasField("fallback"):
-            entry["fallback"] = type(response.fallback).Code.Name(response.fallback.code)
+        if response.fallbacks:
+            entry["fallbacks"] = [Fallback.Code.Name(each.code).removeprefix("CODE_") for each in response.fallbacks]
         return cast(Message, response)
 
 
@@ -103,7 +122,13 @@ def _status_of(error: Exception, entry: dict[str, Any]) -> status_pb2.Status:
             return _status(code_pb2.INVALID_ARGUMENT, str(error), error_details_pb2.BadRequest(field_violations=faults))
         case GateClosedError():
             return _status(code_pb2.UNAVAILABLE, "the server is draining; ask another")
-        case CallerGoneError():
+        case OverloadedError():
+            pause = error_details_pb2.RetryInfo()
+            pause.retry_delay.FromMicroseconds(int(error.retry_after_s * 1e6))
+            return _status(code_pb2.RESOURCE_EXHAUSTED, str(error), pause)
+        case NoSuchBundleError():
+            return _status(code_pb2.NOT_FOUND, str(error))
+        case ExpiredError():
             return _status(code_pb2.DEADLINE_EXCEEDED, "the caller is gone or its deadline has passed")
         case _:
             log.error("fault", **entry, exc_info=error)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -12,9 +12,12 @@ from grpc_reflection.v1alpha import reflection
 from segue.v1 import recommendation_pb2
 
 from recsys.errors import InputError
+from serving.batcher import Batcher
 from serving.gate import Gate
 from serving.listeners import Listeners
-from serving.model import Model
+from serving.models import Models
+from serving.pipeline.pipeline import Pipeline
+from serving.pipeline.query import Work
 from serving.rpc import handlers
 from serving.service import RecommendationService
 from serving.settings import ServeSettings
@@ -25,26 +28,21 @@ SERVICE = recommendation_pb2.DESCRIPTOR.services_by_name["RecommendationService"
 LAST_WORDS_S = 0.5
 
 
-class ModelOfTheMoment(Protocol):
-    """Gives the model that the next request is answered by."""
-
-    @property
-    def model(self) -> Model: ...
-
-
 class Server:
     """Listens from `start` to `drain`."""
 
-    def __init__(self, models: ModelOfTheMoment, listeners: Listeners, settings: ServeSettings) -> None:
+    def __init__(self, models: Models, listeners: Listeners, settings: ServeSettings) -> None:
         self._settings = settings
         self._gate = Gate()
         self._health = health.HealthServicer()
         self._grpc = grpc.server(
-            ThreadPoolExecutor(settings.threads, thread_name_prefix="rpc"),
+            # A request waits in its thread while its batch is worked on.
+            ThreadPoolExecutor(settings.max_concurrent, thread_name_prefix="rpc"),
             maximum_concurrent_rpcs=settings.max_concurrent,
             options=[("grpc.max_receive_message_length", settings.max_message_bytes), ("grpc.so_reuseport", 0)],
         )
-        service = RecommendationService(lambda: models.model, listeners)
+        self._batcher: Batcher[Work] = Batcher(_run, max_batch=settings.max_batch)
+        service = RecommendationService(models, listeners, self._batcher, lambda answered: None)
         self._grpc.add_generic_rpc_handlers((handlers(SERVICE, service, self._gate),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
         names = (SERVICE.full_name, health.SERVICE_NAME, reflection.SERVICE_NAME)
@@ -68,3 +66,9 @@ class Server:
         time.sleep(self._settings.lame_duck_s)
         self._gate.close(self._settings.drain_s)
         self._grpc.stop(LAST_WORDS_S).wait()
+        self._batcher.close()
+
+
+def _run(pipeline: Hashable, works: Sequence[Work]) -> None:
+    assert isinstance(pipeline, Pipeline)
+    pipeline.run(works)

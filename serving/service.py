@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -10,58 +12,58 @@ from segue.v1 import recommendation_pb2 as pb
 from segue.v1.recommendation_pb2 import Fallback
 from segue.v1.track_pb2 import ResolvedSeed, TrackReference
 
+from recsys.policy import SurfacePolicy
 from recsys.ragged import Int32
-from recsys.ranking.filters import CleanOnly, ExcludeArtists, ExcludeSongs, ExcludeTracks, Filter, NoExplicit
-from serving import reasons
+from recsys.ranking.filters import Filter
+from serving import filters, reasons
+from serving.answered import Answered
+from serving.batcher import Batcher
 from serving.catalogue import Found
 from serving.listeners import Listeners
 from serving.model import Model
-from serving.pipeline import Query, answer
-from serving.rpc import Checkpoint
+from serving.models import Models
+from serving.pipeline.query import Fallen, Query, Work
+from serving.rpc import Caller
+from serving.store.base import NOBODY, Listener, StoreUnavailableError
 from serving.validation import DEFAULT_LIMIT, Request
 
 Response = pb.RecommendResponse | pb.ContinuePlaylistResponse | pb.SimilarTracksResponse
 
-EXPLICIT: dict[pb.ExplicitFilter.ValueType, list[Filter]] = {
-    pb.EXPLICIT_FILTER_UNSPECIFIED: [],
-    pb.EXPLICIT_FILTER_ALLOW: [],
-    pb.EXPLICIT_FILTER_EXCLUDE_EXPLICIT: [NoExplicit()],
-    pb.EXPLICIT_FILTER_CLEAN_ONLY: [CleanOnly()],
+DAY_S = 86_400
+
+EXPLICIT = {
+    "allow": pb.EXPLICIT_FILTER_ALLOW,
+    "exclude": pb.EXPLICIT_FILTER_EXCLUDE_EXPLICIT,
+    "clean_only": pb.EXPLICIT_FILTER_CLEAN_ONLY,
 }
+"""What a surface's policy says where the request says nothing."""
 
 
 @dataclass(frozen=True)
 class RecommendationService:
     """The methods of the proto, on requests that `validation.check` let pass.
 
-    ``model`` gives the bundle of the moment; a request asks once and keeps it to its end.
+    A request asks ``models`` once and keeps the model that it got to its end. ``answered`` is told of every answer.
     """
 
-    model: Callable[[], Model]
+    models: Models
     listeners: Listeners
+    batcher: Batcher[Work]
+    answered: Callable[[Answered], None]
 
-    def Recommend(self, request: pb.RecommendRequest, checkpoint: Checkpoint) -> pb.RecommendResponse:  # noqa: N802
-        history, nothing_known = list(request.history), Fallback.CODE_UNKNOWN_TRACKS
-        remembered = [] if history else [TrackReference(track_id=i) for i in self.listeners.recent(request.user_id)]
-        if not history and not remembered:
-            nothing_known = Fallback.CODE_UNKNOWN_LISTENER
+    def Recommend(self, request: pb.RecommendRequest, caller: Caller) -> pb.RecommendResponse:  # noqa: N802
         response = pb.RecommendResponse()
-        self._answer("home", request, response, history or remembered, nothing_known, checkpoint)
-        if remembered:
-            # The caller did not name them, so that a track which has left the catalogue is none of the caller's seeds.
-            response.ClearField("unknown_seeds")
+        self._answer(request.surface or "home", request, response, request.history, request.context, caller)
         return response
 
-    def ContinuePlaylist(  # noqa: N802
-        self, request: pb.ContinuePlaylistRequest, checkpoint: Checkpoint
-    ) -> pb.ContinuePlaylistResponse:
+    def ContinuePlaylist(self, request: pb.ContinuePlaylistRequest, caller: Caller) -> pb.ContinuePlaylistResponse:  # noqa: N802
         response = pb.ContinuePlaylistResponse()
-        self._answer("playlist", request, response, request.seeds, Fallback.CODE_UNKNOWN_TRACKS, checkpoint)
+        self._answer("playlist", request, response, request.seeds, "", caller)
         return response
 
-    def SimilarTracks(self, request: pb.SimilarTracksRequest, checkpoint: Checkpoint) -> pb.SimilarTracksResponse:  # noqa: N802
+    def SimilarTracks(self, request: pb.SimilarTracksRequest, caller: Caller) -> pb.SimilarTracksResponse:  # noqa: N802
         response = pb.SimilarTracksResponse()
-        self._answer("similar", request, response, request.seeds, Fallback.CODE_UNKNOWN_TRACKS, checkpoint)
+        self._answer("similar", request, response, request.seeds, "", caller)
         return response
 
     def _answer(
@@ -70,67 +72,108 @@ class RecommendationService:
         request: Request,
         response: Response,
         seeds: Sequence[TrackReference],
-        nothing_known: Fallback.Code.ValueType,
-        checkpoint: Checkpoint,
+        context: str,
+        caller: Caller,
     ) -> None:
         """Fill ``response``: all three look alike."""
-        model = self.model()
-        catalogue = model.catalogue
-        found = catalogue.find(seeds)
-        history = _indices(found)
-        slate = answer(
-            model,
-            Query(
-                surface,
-                history,
-                request.limit if request.HasField("limit") else DEFAULT_LIMIT,
-                _filters(model, request.filters),
-                request.filters.artist_spacing if request.filters.HasField("artist_spacing") else None,
-                nothing_known,
-                checkpoint,
-            ),
+        now_s = time.time()
+        model, arms = self.models.get(request.bundle), dict[str, str]()
+        catalogue, pipeline = model.catalogue, model.pipeline(surface)
+        listener, fallen = self._listener(request)
+        if seeds:
+            found = catalogue.find(seeds)
+            history, beside = _indices(found), dict[str, np.ndarray]()
+        else:
+            found = []
+            history, beside = _heard(model, listener)
+        query = Query(
+            history,
+            request.limit if request.HasField("limit") else DEFAULT_LIMIT,
+            _filters(model, request.filters, pipeline.policy),
+            beside,
+            catalogue.find_ids(listener.dislikes),
+            *_seen(model, listener, now_s),
+            request.filters.artist_spacing if request.filters.HasField("artist_spacing") else None,
+            Fallback.CODE_UNKNOWN_TRACKS if seeds or len(listener.plays) else Fallback.CODE_UNKNOWN_LISTENER,
+            request.request_id,
+            int(now_s),
         )
-        asked_in = {s.source_id.source for s in seeds if s.WhichOneof("reference") == "source_id"}
+        work = Work(query, caller.waits, fallbacks=fallen)
+        self.batcher.submit(pipeline, work, caller.seconds_left())
+
         response.request_id = request.request_id
         response.bundle = model.name
+        response.history = len(history)
+        response.arms.update(arms)
+        asked_in = {s.source_id.source for s in seeds if s.WhichOneof("reference") == "source_id"}
         for seed, known in zip(seeds, found, strict=True):
             if known is None:
                 response.unknown_seeds.append(seed)
-            else:
+            elif known.method != ResolvedSeed.METHOD_TRACK_ID:
                 track = catalogue.track(known.index, asked_in)
                 response.seeds.append(
                     ResolvedSeed(asked=seed, track=track, method=known.method, confidence=known.confidence)
                 )
-        sources = model.sources[surface]
-        chosen = slate.candidates
-        why = reasons.reasons(model, sources, history, chosen)
-        for item, score, number, reason in zip(
-            chosen.items.tolist(), chosen.scores.tolist(), chosen.sources.tolist(), why, strict=True
-        ):
+        names = pipeline.policy.source_names
+        sources = [model.sources[surface][name] for name in names]
+        slate = work.slate
+        why = reasons.reasons(model, sources, work)
+        shown = slate.candidates
+        columns = (shown.items, shown.scores, shown.sources, slate.propensities)
+        for item, score, number, propensity, reason in zip(*(c.tolist() for c in columns), why, strict=True):
             response.tracks.append(
                 pb.RecommendedTrack(
                     track=catalogue.track(item, asked_in),
                     score=score,
-                    source=sources[number].name,
+                    source=names[number],
                     reason=reason,
+                    propensity=None if math.isnan(propensity) else propensity,
                 )
             )
-        if slate.fallback is not None:
-            response.fallback.CopyFrom(reasons.fallback(slate.fallback, sources[0].name, slate.sources))
+        response.fallbacks.extend(reasons.fallbacks(work, names))
+        self.answered(
+            Answered(
+                request.request_id, int(now_s * 1e6), surface, request.user_id, model, arms, pipeline.policy.version,
+                names, work,
+            )
+        )  # fmt: skip
+
+    def _listener(self, request: Request) -> tuple[Listener, list[Fallen]]:
+        """What is known of the listener; of one who cannot be read nothing is."""
+        if not request.user_id:
+            return NOBODY, []
+        try:
+            return self.listeners.listener(request.user_id), []
+        except StoreUnavailableError:
+            return NOBODY, [Fallen(Fallback.CODE_STATE_UNAVAILABLE)]
 
 
 def _indices(found: Sequence[Found | None]) -> Int32:
     return np.array([f.index for f in found if f is not None], dtype=np.int32)
 
 
-def _filters(model: Model, asked: pb.Filters) -> list[Filter]:
-    filters = list(EXPLICIT[asked.explicit])
-    if asked.exclude_tracks:
-        # A name means every track that bears it, an id that one track.
-        by_name = [track for track in asked.exclude_tracks if track.HasField("name")]
-        by_id = [track for track in asked.exclude_tracks if not track.HasField("name")]
-        filters.append(ExcludeSongs(_indices(model.catalogue.find(by_name))))
-        filters.append(ExcludeTracks(_indices(model.catalogue.find(by_id))))
-    if asked.exclude_artists:
-        filters.append(ExcludeArtists(model.catalogue.artists(asked.exclude_artists)))
-    return filters
+def _heard(model: Model, listener: Listener) -> tuple[Int32, dict[str, np.ndarray]]:
+    """The plays that the catalogue holds, and what is told beside each."""
+    plays = listener.plays
+    items = model.catalogue.find_ids(plays.track_ids)
+    known = items >= 0
+    codes = model.contexts
+    beside = {
+        "time": np.array(plays.ts, np.float64).astype(np.int64),
+        "context": np.array([codes.get(context, -1) for context in plays.contexts], np.int64),
+        "skips": np.array(plays.skips, np.int64),
+    }
+    return items[known], {name: column[known] for name, column in beside.items()}
+
+
+def _seen(model: Model, listener: Listener, now_s: float) -> tuple[Int32, np.ndarray]:
+    """What was heard lately, and how many days ago."""
+    items = model.catalogue.find_ids(listener.plays.track_ids)
+    days = (now_s - np.array(listener.plays.ts, np.float64)) / DAY_S
+    return items[items >= 0], np.maximum(days[items >= 0], 0).astype(np.float32)
+
+
+def _filters(model: Model, asked: pb.Filters, policy: SurfacePolicy) -> list[Filter]:
+    found = filters.of(model.catalogue, asked)
+    unsaid = asked.explicit == pb.EXPLICIT_FILTER_UNSPECIFIED
+    return [*found, *filters.EXPLICIT[EXPLICIT[policy.explicit]]] if unsaid else found

@@ -16,6 +16,8 @@ class ServeSettings(Settings, table="serve"):
     """0: any free port."""
     threads: int = Field(default=8, ge=1, le=256)
     """Requests worked on at once; numpy and faiss release the interpreter for the long parts."""
+    max_batch: int = Field(default=32, ge=1, le=256)
+    """Requests worked on together at most."""
     max_concurrent: int = Field(default=128, ge=1)
     """Requests taken in at once, worked on or waiting. More get RESOURCE_EXHAUSTED at once."""
     max_message_bytes: int = Field(default=4 << 20, ge=1 << 10)

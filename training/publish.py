@@ -64,6 +64,7 @@ def publish(
             fingerprint=dataset.manifest.fingerprint,
             simulated=dataset.manifest.simulated,
             unit=dataset.manifest.unit,
+            contexts=dataset.manifest.contexts,
         ),
         training_window=training_window or window_of(dataset, "train"),
         metrics=metrics,

@@ -20,7 +20,8 @@ from serving.settings import ServeSettings
 def run_server(model: Model, **settings: float) -> Iterator[str]:
     """Yields the address; drains at the end."""
     listeners = KnownListeners({"anna": ["t0", "t2", "gone"]})
-    server = Server(SimpleNamespace(model=model), listeners, ServeSettings.load(port=0, lame_duck_s=0, **settings))
+    models = SimpleNamespace(get=lambda name="": model)
+    server = Server(models, listeners, ServeSettings.load(port=0, lame_duck_s=0, **settings))
     address = f"localhost:{server.start()}"
     try:
         yield address

@@ -100,7 +100,7 @@ def test_a_bad_bundle_is_refused(
     spoil(write_small_bundle(first.bundles / "bad"))
     crown(first, "bad")
     models.refresh()
-    assert models.model.name == "first"
+    assert models.get().name == "first"
     assert "champion refused" in capsys.readouterr().out
     # It is not tried again and again, but the next champion is.
     models.refresh()
@@ -108,14 +108,14 @@ def test_a_bad_bundle_is_refused(
     write_small_bundle(first.bundles / "good")
     crown(first, "good")
     models.refresh()
-    assert models.model.name == "good"
+    assert models.get().name == "good"
 
 
 def test_a_broken_champion_file_is_refused(first: Workspace) -> None:
     models = ChampionModel(first)
     (first.root / "champion.json").write_text("{")
     models.refresh()
-    assert models.model.name == "first"
+    assert models.get().name == "first"
 
 
 def test_no_champion_says_what_to_type(workspace: Path) -> None:

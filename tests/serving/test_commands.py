@@ -81,7 +81,7 @@ def test_serve_and_ask(champion: Path, tmp_path: Path) -> None:
         assert full["tracks"][0]["reason"]["kind"] == "KIND_TOGETHER"
 
         known = json.loads(segue("ask", "recommend", *at, "--user", "anna", "--json").stdout)
-        assert [seed["track"]["track_id"] for seed in known["seeds"]] == ["t4", "t0", "t2"]
+        assert known["history"] == 3
         stranger = segue("ask", "recommend", *at, "--user", "zoe")
         assert "fallback UNKNOWN_LISTENER" in stranger.stdout
 
@@ -144,7 +144,7 @@ from serving.model import Model
 from serving.server import Server
 from serving.settings import ServeSettings
 import serving.cli.serve, serving.champion
-now = types.SimpleNamespace(model=Model.load(Path({str(table_bundle)!r})))
+now = types.SimpleNamespace(get=lambda name="", model=Model.load(Path({str(table_bundle)!r})): model)
 server = Server(now, KnownListeners({{}}), ServeSettings.load(port=0))
 with Client(f"localhost:{{server.start()}}") as client:
     assert client.continue_playlist([track("t0")]).tracks

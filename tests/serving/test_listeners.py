@@ -26,7 +26,7 @@ def dataset(tmp_path: Path) -> Path:
 
 def test_the_latest_tracks_of_each_listener_oldest_first(dataset: Path) -> None:
     known = KnownListeners.of_dataset(dataset, length=2)
-    assert [known.recent(user) for user in ("anna", "ben", "zoe")] == [["b", "c"], ["b"], ()]
+    assert [known.listener(user).plays.track_ids for user in ("anna", "ben", "zoe")] == [("b", "c"), ("b",), ()]
 
 
 @pytest.mark.parametrize("name", ["items.parquet", "sequences.parquet"])

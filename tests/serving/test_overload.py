@@ -14,12 +14,16 @@ import grpc
 import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from segue.v1.recommendation_pb2 import Fallback
 
-from recsys.ragged import Bool, Float32, Int32
+from recsys.policy import Policy
+from recsys.ragged import Int32
+from recsys.retrieval.sources import Asked, Proposal
 from recsys.scoring.base import Evidence
 from serving.client import Client, track
 from serving.listeners import KnownListeners
 from serving.model import Model
+from serving.pipeline.query import Query, Work
 from serving.server import Server
 from serving.settings import ServeSettings
 
@@ -34,21 +38,26 @@ class Held:
     asked: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     let_go: threading.Event = field(default_factory=threading.Event)
 
-    def candidates(self, history: Int32, allowed: Bool, k: int) -> tuple[Int32, Float32]:
+    def candidates(self, asked: Asked, k: int) -> list[Proposal]:
         self.asked.release()
         self.let_go.wait(30)
-        return np.zeros(0, np.int32), np.zeros(0, np.float32)
+        return [(np.zeros(0, np.int32), np.zeros(0, np.float32))] * len(asked)
 
     def evidence(self, history: Int32, items: Int32) -> Evidence:
         return Evidence(np.full(len(items), -1, np.int32), np.zeros(len(items), np.int64))
 
 
-def held_before(model: Model, *sources: object) -> Model:
-    return replace(model, sources={**model.sources, "playlist": [*sources, *model.sources["playlist"]]})
+def held_before(model: Model, *sources: Held) -> Model:
+    named = {source.name: source for source in sources}
+    policy = model.policy("playlist")
+    changed = policy.with_changes({"sources": [*named, *policy.sources]})
+    surfaces = {**model.bundle.policy.surfaces, "playlist": changed}
+    bundle = replace(model.bundle, policy=Policy(surfaces=surfaces))
+    return replace(model, bundle=bundle, sources={**model.sources, "playlist": {**named, **model.sources["playlist"]}})
 
 
 def test_a_passed_deadline_ends_the_work(model: Model, serving: Serving) -> None:
-    first, second = Held(), Held()
+    first, second = Held("first"), Held("second")
     with serving(held_before(model, first, second)) as address, Client(address, timeout_s=0.3) as client:
         with pytest.raises(grpc.RpcError) as caught:
             client.continue_playlist([track("t0")])
@@ -81,14 +90,61 @@ def test_a_request_that_is_too_large_is_refused(model: Model, serving: Serving) 
         assert client.continue_playlist([track("t0")]).tracks
 
 
-def test_a_fault_of_a_source_is_internal_and_the_server_lives_on(model: Model, serving: Serving) -> None:
+def test_a_source_that_fails_is_named_and_the_next_answers(model: Model, serving: Serving) -> None:
     class Broken(Held):
-        def candidates(self, history: Int32, allowed: Bool, k: int) -> tuple[Int32, Float32]:
+        def candidates(self, asked: Asked, k: int) -> list[Proposal]:
             raise ZeroDivisionError("secret")
 
-    with serving(held_before(model, Broken())) as address, Client(address) as client:
-        with pytest.raises(grpc.RpcError) as caught:
-            client.continue_playlist([track("t0")], request_id="r-1")
+    with serving(held_before(model, Broken("broken"))) as address, Client(address) as client:
+        answer = client.continue_playlist([track("t0")])
+        assert answer.tracks
+        assert {each.source for each in answer.tracks} <= {"main", "popularity"}
+        assert [each.code for each in answer.fallbacks] == [Fallback.CODE_SOURCE_FAILED]
+        assert answer.fallbacks[0].message.startswith("broken failed")
+        assert "secret" not in str(answer)
+
+
+def test_one_request_that_a_source_throws_on_takes_no_other_with_it(model: Model) -> None:
+    class Picky(Held):
+        def candidates(self, asked: Asked, k: int) -> list[Proposal]:
+            if (asked.histories.values == 7).any():
+                raise ZeroDivisionError
+            found = np.array([5], np.int32), np.ones(1, np.float32)
+            return [found] * len(asked)
+
+    pipeline = held_before(model, Picky("picky")).pipeline("playlist")
+    works = [Work(Query(np.array([item], np.int32), 1)) for item in (3, 7, 4)]
+    pipeline.run(works)
+    assert [[f.code for f in work.fallbacks] for work in works] == [[], [Fallback.CODE_SOURCE_FAILED], []]
+    assert [work.slate.candidates.items.tolist() for work in works][::2] == [[5], [5]]
+    assert len(works[1].slate.candidates) == 1
+
+
+def test_a_source_that_is_late_is_left_out(model: Model) -> None:
+    held = Held("slow")
+    slow = held_before(model, held)
+    pipeline = slow.pipeline("playlist", slow.policy("playlist").with_changes({"budget_ms": 100}))
+    for _ in range(2):  # the second finds it still at the first
+        work = Work(Query(np.array([3], np.int32), 3))
+        pipeline.run([work])
+        assert [f.code for f in work.fallbacks] == [Fallback.CODE_SOURCE_LATE]
+        assert len(work.slate.candidates) == 3
+    held.let_go.set()
+    assert held.asked.acquire(timeout=5)
+    assert not held.asked.acquire(blocking=False)
+
+
+def test_a_fault_of_ours_is_internal_and_the_server_lives_on(
+    model: Model, serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("secret")
+
+    with serving(model) as address, Client(address) as client:
+        with monkeypatch.context() as patch:
+            patch.setattr("serving.reasons.reasons", broken)
+            with pytest.raises(grpc.RpcError) as caught:
+                client.continue_playlist([track("t0")], request_id="r-1")
         assert caught.value.code() == grpc.StatusCode.INTERNAL
         assert "r-1" in caught.value.details()
         assert "secret" not in caught.value.details()
@@ -97,7 +153,8 @@ def test_a_fault_of_a_source_is_internal_and_the_server_lives_on(model: Model, s
 
 def test_draining_lets_running_requests_end_and_refuses_new_ones(model: Model) -> None:
     held = Held()
-    now = SimpleNamespace(model=held_before(model, held))
+    held_model = held_before(model, held)
+    now = SimpleNamespace(get=lambda name="": held_model)
     server = Server(now, KnownListeners({}), ServeSettings.load(port=0, lame_duck_s=0, drain_s=30))
     with ThreadPoolExecutor(2) as pool, Client(f"localhost:{server.start()}", timeout_s=30) as client:
         running = pool.submit(client.continue_playlist, [track("t0")])
@@ -115,7 +172,7 @@ def test_draining_lets_running_requests_end_and_refuses_new_ones(model: Model) -
 
 def test_a_lame_duck_still_answers_and_says_that_it_goes(model: Model) -> None:
     settings = ServeSettings.load(port=0, lame_duck_s=1.0)
-    server = Server(SimpleNamespace(model=model), KnownListeners({}), settings)
+    server = Server(SimpleNamespace(get=lambda name="": model), KnownListeners({}), settings)
     address = f"localhost:{server.start()}"
     with ThreadPoolExecutor(1) as pool, grpc.insecure_channel(address) as channel, Client(address) as client:
         stub = health_pb2_grpc.HealthStub(channel)

@@ -137,10 +137,13 @@ class RecommendResponse(_message.Message):
     SEEDS_FIELD_NUMBER: _builtins.int
     UNKNOWN_SEEDS_FIELD_NUMBER: _builtins.int
     FALLBACKS_FIELD_NUMBER: _builtins.int
+    HISTORY_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """The request's own id, or the one that the server made."""
     bundle: _builtins.str
     """Name of the model bundle that answered."""
+    history: _builtins.int
+    """How many tracks counted as history: recognised ones of the request, else those that the server knows."""
     @_builtins.property
     def arms(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Experiment -> arm, for each experiment that the listener is in; empty where there is none."""
@@ -151,7 +154,9 @@ class RecommendResponse(_message.Message):
 
     @_builtins.property
     def seeds(self) -> _containers.RepeatedCompositeFieldContainer[_track_pb2.ResolvedSeed]:
-        """The tracks of the history that were recognised, in the order asked, given by the caller or known to the server."""
+        """The tracks of the request's history that were recognised by a name or by an id of a source, in the order asked. One
+        that was named by Segue's own id is not repeated.
+        """
 
     @_builtins.property
     def unknown_seeds(self) -> _containers.RepeatedCompositeFieldContainer[_track_pb2.TrackReference]:
@@ -171,10 +176,11 @@ class RecommendResponse(_message.Message):
         seeds: _abc.Iterable[_track_pb2.ResolvedSeed] | None = ...,
         unknown_seeds: _abc.Iterable[_track_pb2.TrackReference] | None = ...,
         fallbacks: _abc.Iterable[Global___Fallback] | None = ...,
+        history: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arms", b"arms", "bundle", b"bundle", "fallbacks", b"fallbacks", "request_id", b"request_id", "seeds", b"seeds", "tracks", b"tracks", "unknown_seeds", b"unknown_seeds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arms", b"arms", "bundle", b"bundle", "fallbacks", b"fallbacks", "history", b"history", "request_id", b"request_id", "seeds", b"seeds", "tracks", b"tracks", "unknown_seeds", b"unknown_seeds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -259,10 +265,13 @@ class ContinuePlaylistResponse(_message.Message):
     SEEDS_FIELD_NUMBER: _builtins.int
     UNKNOWN_SEEDS_FIELD_NUMBER: _builtins.int
     FALLBACKS_FIELD_NUMBER: _builtins.int
+    HISTORY_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """The request's own id, or the one that the server made."""
     bundle: _builtins.str
     """Name of the model bundle that answered."""
+    history: _builtins.int
+    """How many tracks counted as history: recognised ones of the request, else those that the server knows."""
     @_builtins.property
     def arms(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Experiment -> arm; empty where there is none."""
@@ -273,7 +282,9 @@ class ContinuePlaylistResponse(_message.Message):
 
     @_builtins.property
     def seeds(self) -> _containers.RepeatedCompositeFieldContainer[_track_pb2.ResolvedSeed]:
-        """The seeds that were recognised, in the order asked."""
+        """The seeds that were recognised by a name or by an id of a source, in the order asked. One that was named by Segue's
+        own id is not repeated.
+        """
 
     @_builtins.property
     def unknown_seeds(self) -> _containers.RepeatedCompositeFieldContainer[_track_pb2.TrackReference]:
@@ -293,10 +304,11 @@ class ContinuePlaylistResponse(_message.Message):
         seeds: _abc.Iterable[_track_pb2.ResolvedSeed] | None = ...,
         unknown_seeds: _abc.Iterable[_track_pb2.TrackReference] | None = ...,
         fallbacks: _abc.Iterable[Global___Fallback] | None = ...,
+        history: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arms", b"arms", "bundle", b"bundle", "fallbacks", b"fallbacks", "request_id", b"request_id", "seeds", b"seeds", "tracks", b"tracks", "unknown_seeds", b"unknown_seeds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arms", b"arms", "bundle", b"bundle", "fallbacks", b"fallbacks", "history", b"history", "request_id", b"request_id", "seeds", b"seeds", "tracks", b"tracks", "unknown_seeds", b"unknown_seeds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -381,10 +393,13 @@ class SimilarTracksResponse(_message.Message):
     SEEDS_FIELD_NUMBER: _builtins.int
     UNKNOWN_SEEDS_FIELD_NUMBER: _builtins.int
     FALLBACKS_FIELD_NUMBER: _builtins.int
+    HISTORY_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """The request's own id, or the one that the server made."""
     bundle: _builtins.str
     """Name of the model bundle that answered."""
+    history: _builtins.int
+    """How many tracks counted as history: recognised ones of the request, else those that the server knows."""
     @_builtins.property
     def arms(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Experiment -> arm; empty where there is none."""
@@ -395,7 +410,9 @@ class SimilarTracksResponse(_message.Message):
 
     @_builtins.property
     def seeds(self) -> _containers.RepeatedCompositeFieldContainer[_track_pb2.ResolvedSeed]:
-        """The seeds that were recognised, in the order asked."""
+        """The seeds that were recognised by a name or by an id of a source, in the order asked. One that was named by Segue's
+        own id is not repeated.
+        """
 
     @_builtins.property
     def unknown_seeds(self) -> _containers.RepeatedCompositeFieldContainer[_track_pb2.TrackReference]:
@@ -415,10 +432,11 @@ class SimilarTracksResponse(_message.Message):
         seeds: _abc.Iterable[_track_pb2.ResolvedSeed] | None = ...,
         unknown_seeds: _abc.Iterable[_track_pb2.TrackReference] | None = ...,
         fallbacks: _abc.Iterable[Global___Fallback] | None = ...,
+        history: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arms", b"arms", "bundle", b"bundle", "fallbacks", b"fallbacks", "request_id", b"request_id", "seeds", b"seeds", "tracks", b"tracks", "unknown_seeds", b"unknown_seeds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arms", b"arms", "bundle", b"bundle", "fallbacks", b"fallbacks", "history", b"history", "request_id", b"request_id", "seeds", b"seeds", "tracks", b"tracks", "unknown_seeds", b"unknown_seeds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,179 @@
+"""Candidate sources: the parts of a bundle that propose tracks for histories, behind one interface.
+
+Serving and the training of rankers ask the same sources, so that a ranker meets what it learned from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, Self, runtime_checkable
+
+import numpy as np
+
+from recsys.ragged import Float32, Int32, Ragged
+from recsys.retrieval.allowed import Allowed
+from recsys.retrieval.index import FlatIndex, Index, unit
+from recsys.scoring.base import Evidence, Scorer, top_k
+from recsys.scoring.neural import Neural
+
+Proposal = tuple[Int32, Float32]
+"""Items, best first, and their scores."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a batch of requests asks of a source: one row of each a request."""
+
+    histories: Ragged
+    """Item indices, oldest first, with what is told beside them (recsys.plays)."""
+    allowed: Sequence[Allowed]
+    """What the filters let pass. Requests with the same filters share one object, and are searched together."""
+    denied: Ragged
+    """Items of each request that may not be proposed although they are allowed: seeds, seen, disliked."""
+
+    def __len__(self) -> int:
+        return len(self.histories)
+
+    def take(self, rows: np.ndarray) -> Self:
+        """Some of the requests."""
+        return type(self)(self.histories.take(rows), [self.allowed[row] for row in rows], self.denied.take(rows))
+
+    def groups(self) -> list[tuple[Allowed, np.ndarray]]:
+        """Each distinct filter with the rows that share it, so that one search serves them."""
+        rows: dict[int, list[int]] = {}
+        for row, allowed in enumerate(self.allowed):
+            rows.setdefault(id(allowed), []).append(row)
+        return [(self.allowed[each[0]], np.array(each)) for each in rows.values()]
+
+
+class Source(Protocol):
+    """Proposes tracks for histories."""
+
+    name: str
+
+    def candidates(self, asked: Asked, k: int) -> list[Proposal]:
+        """For each request at most k items that it may have and that the source has evidence for, best first."""
+        ...
+
+    def evidence(self, history: Int32, items: Int32) -> Evidence:
+        """Why each of ``items`` for ``history``."""
+        ...
+
+
+@runtime_checkable
+class HasItemVectors(Protocol):
+    """A scorer that knows every item as a vector."""
+
+    item_vectors: Float32
+    """(n_items, dim)"""
+
+
+class ScorerSource:
+    """Ranks by a scorer all that it has evidence for: what it does not score exactly 0 (recsys.scoring.base)."""
+
+    def __init__(self, name: str, scorer: Scorer) -> None:
+        self.name = name
+        self._scorer = scorer
+
+    def candidates(self, asked: Asked, k: int) -> list[Proposal]:
+        n_items = self._scorer.n_items  # a track that came after training is none that the scorer knows
+        scores = self._scorer.scores(asked.histories.where(asked.histories.values < n_items))
+        denied = asked.denied.where(asked.denied.values < n_items)
+        scores[denied.rows, denied.values] = 0
+        return [self._best(row, allowed, k) for row, allowed in zip(scores, asked.allowed, strict=True)]
+
+    @staticmethod
+    def _best(scores: Float32, allowed: Allowed, k: int) -> Proposal:
+        known = np.flatnonzero((scores != 0) & allowed.mask[: len(scores)]).astype(np.int32)
+        best, values = top_k(scores[None, known], k)
+        return known[best[0]], values[0]
+
+    def evidence(self, history: Int32, items: Int32) -> Evidence:
+        return self._scorer.evidence(history, items)
+
+
+class NeuralSource:
+    """The history becomes a vector by the network's encoder, and an index finds the items nearest to it."""
+
+    def __init__(self, name: str, scorer: Neural, index: Index) -> None:
+        self.name = name
+        self._scorer = scorer
+        self._index = index
+
+    def candidates(self, asked: Asked, k: int) -> list[Proposal]:
+        # A history without a known item says nothing, and the network gives zeros for it.
+        heard = np.zeros(len(asked), dtype=np.bool_)
+        heard[asked.histories.rows[asked.histories.values >= 0]] = True
+        return _searched(self._index, self._scorer.encode(asked.histories), heard, asked, k)
+
+    def evidence(self, history: Int32, items: Int32) -> Evidence:
+        return self._scorer.evidence(history, items)
+
+
+class VectorSource:
+    """Cosine to the mean direction of the history.
+
+    The mean of all vectors is taken off first: what all share says nothing of likeness (Mu and Viswanath 2018,
+    "All-but-the-top", section 2). ``vectors``: `directions` of the scorer's; ``index`` holds the same.
+    """
+
+    def __init__(self, name: str, vectors: Float32, index: Index) -> None:
+        self.name = name
+        self._vectors = vectors
+        self._index = index
+
+    def candidates(self, asked: Asked, k: int) -> list[Proposal]:
+        known = asked.histories.where(asked.histories.values >= 0)
+        middle = np.zeros((len(asked), self._vectors.shape[1]), dtype=np.float32)
+        np.add.at(middle, known.rows, self._vectors[known.values])
+        found = _searched(self._index, unit(middle), known.lengths > 0, asked, k)
+        # What points away from the history is not like it.
+        return [(items[scores > 0], scores[scores > 0]) for items, scores in found]
+
+    def evidence(self, history: Int32, items: Int32) -> Evidence:
+        """The track of the history that is closest to each item."""
+        return Evidence.strongest(self._vectors[history] @ self._vectors[items].T, history)
+
+
+def directions(vectors: Float32) -> Float32:
+    """What `VectorSource` compares: (n, dim), the mean of all taken off, each of length 1."""
+    return unit(vectors - vectors.mean(axis=0))
+
+
+def _searched(index: Index, queries: Float32, speaking: np.ndarray, asked: Asked, k: int) -> list[Proposal]:
+    """One search for all requests that share a filter and have something to say."""
+    found: list[Proposal] = [(np.zeros(0, np.int32), np.zeros(0, np.float32))] * len(asked)
+    for allowed, rows in asked.groups():
+        rows = rows[speaking[rows]]
+        if not len(rows):
+            continue
+        items, scores = index.search(queries[rows], k, allowed, asked.denied.take(rows))
+        for row, item, score in zip(rows.tolist(), items, scores, strict=True):
+            there = item >= 0
+            found[row] = (item[there], score[there])
+    return found
+
+
+def sources_of(scorers: Mapping[str, Scorer]) -> tuple[dict[str, Source], dict[str, Source]]:
+    """For each scorer the source that ranks what comes next, and the one that finds what is alike.
+
+    Likeness is a matter of item vectors, where the scorer has them; everything else is the scorer's ranking.
+    """
+    ranking = {name: _ranking(name, scorer) for name, scorer in scorers.items()}
+    likeness = {
+        name: _likeness(name, scorer.item_vectors) if isinstance(scorer, HasItemVectors) else ranking[name]
+        for name, scorer in scorers.items()
+    }
+    return ranking, likeness
+
+
+def _ranking(name: str, scorer: Scorer) -> Source:
+    if isinstance(scorer, Neural):
+        return NeuralSource(name, scorer, FlatIndex(scorer.item_vectors))
+    return ScorerSource(name, scorer)
+
+
+def _likeness(name: str, vectors: Float32) -> Source:
+    turned = directions(vectors)
+    return VectorSource(name, turned, FlatIndex(turned))
