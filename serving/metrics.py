@@ -1,0 +1,269 @@
+"""What the server tells Prometheus. `Metrics` has a method for each thing that happens, cheap enough for every request.
+
+Several workers answer on one port, so that none of them can be scraped alone: with PROMETHEUS_MULTIPROC_DIR in their
+environment prometheus_client keeps every worker's values in memory-mapped files, and the supervisor serves their sum
+(`exposed`). A worker that died keeps its counts; its gauges go (`worker_died`).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from pydantic import Field
+from segue.v1.recommendation_pb2 import Fallback
+
+from recsys.errors import InputError
+from recsys.ragged import Int32
+from recsys.settings import Settings
+from serving.coverage import Shown, concentration
+
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+
+SECONDS = (
+    0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0,
+)  # fmt: skip
+SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+class MetricsSettings(Settings, table="metrics"):
+    """Where Prometheus finds the server's figures."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on. The page has no authentication: keep it private."""
+    port: int | None = Field(default=None, ge=0, le=65535)
+    """Of http://host:port/metrics, for all workers together. 0: any free port. Not set: no page."""
+    window_s: float = Field(default=3600.0, gt=0)
+    """Seconds over which coverage and concentration are told: of this window and the one before."""
+
+
+class _Bound(dict[Hashable, Any]):
+    """The children of a metric by their labels, each looked up once: labels() costs more than all the rest."""
+
+    def __init__(self, metric: Counter | Gauge | Histogram) -> None:
+        super().__init__()
+        self._metric = metric
+
+    def __missing__(self, labels: Hashable) -> Any:
+        child = self._metric.labels(*(labels if isinstance(labels, tuple) else (labels,)))
+        self[labels] = child
+        return child
+
+
+class Metrics:
+    """The figures of one process, in a registry of its own; of one worker where FOLDER is set.
+
+    Times are seconds, codes the names of google.rpc's. Every method may be called from any thread.
+    """
+
+    def __init__(self, window_s: float = 3600.0) -> None:
+        self.registry = CollectorRegistry()
+        folder = os.environ.get(FOLDER)
+        self._shown = Shown(Path(folder) if folder else None, window_s)
+        self._artists: dict[str, Callable[[], Int32]] = {}
+        self._ended = threading.Event()
+
+        self._requests = self._histogram("request_seconds", "Time of a call.", SECONDS, "method", "code")
+        self._stages = self._histogram("stage_seconds", "Time of a stage, a batch at once.", SECONDS, "stage")
+        self._staged = self._counter("stage_requests", "Requests that passed a stage.", "stage")
+        self._in_flight = self._gauge("requests_in_flight", "Calls that are inside.", "livesum")[()]
+        self._queue = self._gauge("queue_length", "Requests that wait for a batch.", "livesum")[()]
+        self._waits = self._histogram("queue_wait_seconds", "Wait of the oldest request of a batch.", SECONDS)[()]
+        self._sizes = self._histogram("batch_size", "Requests of a batch.", SIZES)[()]
+        self._busy = self._counter("batch_busy_seconds", "Time in which batches were worked on.")[()]
+        self._dropped = self._counter("requests_dropped", "Requests whose caller had left before their batch.")[()]
+        self._sheds = self._counter("requests_shed", "Requests that were turned away.", "reason")
+        self._fallbacks = self._counter("fallbacks", "Steps that were not the first choice.", "code", "source")
+        self._tracks = self._counter("tracks_served", "Tracks in answers.", "bundle")
+        self._explored = self._counter("slots_explored", "Slots that were left to chance.", "bundle")
+        self._coverage = self._gauge("coverage_ratio", "Share of the catalogue that was shown.", "mostrecent", "bundle")
+        self._gini = self._gauge(
+            "artist_gini", "Concentration of what was shown on few artists.", "mostrecent", "bundle"
+        )
+        self._catalogue = self._gauge("catalogue_tracks", "Tracks of the catalogue.", "mostrecent", "bundle")
+        self._events = self._counter("events", "Events that came in.", "outcome")
+        self._appends = self._histogram("event_store_seconds", "Time to make a call's events durable.", SECONDS)[()]
+        self._event_ts = self._gauge("event_newest_timestamp_seconds", "Time of the newest event applied.", "max")[()]
+        self._records = self._counter("records", "Records of answers.", "outcome")
+        self._impressions = self._counter("impressions", "Impressions in these records.", "outcome")
+        self._waiting = self._gauge("records_waiting", "Records that are to be written.", "livesum")[()]
+        self._errors = self._counter("dependency_errors", "Failures of a store or log.", "part")
+        self._loads = self._counter("bundle_loads", "New bundles, by what became of them.", "outcome")
+        self._info = self._gauge("bundle_info", "1: this bundle is loaded.", "livemax", "bundle", "role")
+        self._created = self._gauge("bundle_created_timestamp_seconds", "When a bundle was made.", "livemax", "bundle")
+        self._log_read = self._gauge(
+            "catalogue_read_timestamp_seconds", "When the slowest worker last read the catalogue log.", "livemin"
+        )[()]
+        self._log_version = self._gauge("catalogue_version", "Version that the slowest worker has.", "livemin")[()]
+
+    def request(self, method: str, code: str, seconds: float) -> None:
+        """A call has ended."""
+        self._requests[method, code].observe(seconds)
+
+    def entered(self) -> None:
+        self._in_flight.inc()
+
+    def left(self) -> None:
+        self._in_flight.dec()
+
+    def stage(self, name: str, seconds: float, requests: int) -> None:
+        """So many requests have passed a stage together."""
+        self._stages[name].observe(seconds)
+        self._staged[name].inc(requests)
+
+    def batch(self, size: int, waited_s: float, busy_s: float) -> None:
+        """A batch is done, whose oldest request had waited so long."""
+        self._sizes.observe(size)
+        self._waits.observe(waited_s)
+        self._busy.inc(busy_s)
+
+    def queue(self, length: int) -> None:
+        self._queue.set(length)
+
+    def dropped(self) -> None:
+        """A caller left before its request was worked on."""
+        self._dropped.inc()
+
+    def shed(self, reason: str) -> None:
+        """A request was turned away: "queue", "quota", "draining"."""
+        self._sheds[reason].inc()
+
+    def fallback(self, code: Fallback.Code.ValueType, source: str = "") -> None:
+        """``source``: the one that was late or failed."""
+        key = (code, source)
+        child = dict.get(self._fallbacks, key)
+        if child is None:
+            name = Fallback.Code.Name(code).removeprefix("CODE_").lower()
+            child = self._fallbacks[key] = self._fallbacks[name, source]
+        child.inc()
+
+    def served(self, bundle: str, items: Int32, explored: int = 0) -> None:
+        """A slate: item indices, each once, and how many of its slots were left to chance."""
+        self._shown.add(bundle, items)
+        self._tracks[bundle].inc(len(items))
+        if explored:
+            self._explored[bundle].inc(explored)
+
+    def events(self, stored: int, duplicates: int, rejected: int, seconds: float) -> None:
+        """A call's events were made durable."""
+        for outcome, n in (("stored", stored), ("duplicate", duplicates), ("rejected", rejected)):
+            if n:
+                self._events[outcome].inc(n)
+        self._appends.observe(seconds)
+
+    def event_applied(self, ts: float) -> None:
+        """The newest event that the state reflects; seconds since 1970."""
+        self._event_ts.set(ts)
+
+    def records(self, outcome: str, records: int, impressions: int) -> None:
+        """Records were "written" or "dropped"."""
+        self._records[outcome].inc(records)
+        self._impressions[outcome].inc(impressions)
+
+    def records_waiting(self, n: int) -> None:
+        self._waiting.set(n)
+
+    def dependency_error(self, part: str) -> None:
+        """The "state", "log", "quota" or "catalogue" could not be reached."""
+        self._errors[part].inc()
+
+    def catalogue_read(self, version: int, ts: float) -> None:
+        """This worker has the catalogue of that version, as of ``ts``, seconds since 1970."""
+        self._log_version.set(version)
+        self._log_read.set(ts)
+
+    def bundle_loaded(self, name: str, role: str, created: float, artists: Callable[[], Int32]) -> None:
+        """A bundle is served from now on, as "champion" or "named". ``created``: seconds since 1970; ``artists``: the
+        dense artist of each track of its catalogue of the moment."""
+        self._loads["loaded"].inc()
+        self._info[name, role].set(1)
+        self._created[name].set(created)
+        self._shown.open(name, len(artists()))
+        self._artists = {**self._artists, name: artists}
+
+    def bundle_refused(self) -> None:
+        """A new bundle was not taken; the old one serves on."""
+        self._loads["refused"].inc()
+
+    def bundle_unloaded(self, name: str, role: str) -> None:
+        self._info[name, role].set(0)
+        self._shown.close(name)
+        self._artists = {other: artists for other, artists in self._artists.items() if other != name}
+
+    def publish(self) -> None:
+        """Add up what all workers have shown, and set coverage and concentration."""
+        for bundle, artists in self._artists.items():
+            now = artists()
+            shown = self._shown.counts(bundle, len(now))
+            self._coverage[bundle].set(float((shown > 0).mean()))
+            self._gini[bundle].set(concentration(shown, now))
+            self._catalogue[bundle].set(len(now))
+
+    def start(self, every_s: float = 10.0) -> None:
+        """`publish` every so many seconds, in the background, until `close`."""
+
+        def run() -> None:
+            while not self._ended.wait(every_s):
+                self.publish()
+
+        threading.Thread(target=run, name="metrics", daemon=True).start()
+
+    def close(self) -> None:
+        self._ended.set()
+
+    def _counter(self, name: str, what: str, *labels: str) -> _Bound:
+        return self._bound(Counter(f"segue_{name}", what, labels, registry=self.registry), labels)
+
+    def _gauge(self, name: str, what: str, mode: Any, *labels: str) -> _Bound:
+        """``mode``: how the values of several workers become one."""
+        gauge = Gauge(f"segue_{name}", what, labels, registry=self.registry, multiprocess_mode=mode)
+        return self._bound(gauge, labels)
+
+    def _histogram(self, name: str, what: str, buckets: tuple[float, ...], *labels: str) -> _Bound:
+        return self._bound(Histogram(f"segue_{name}", what, labels, registry=self.registry, buckets=buckets), labels)
+
+    @staticmethod
+    def _bound(metric: Counter | Gauge | Histogram, labels: tuple[str, ...]) -> _Bound:
+        bound = _Bound(metric)
+        if not labels:
+            bound[()] = metric
+        return bound
+
+
+def of_all_workers(folder: Path) -> CollectorRegistry:
+    """The sum of what the workers wrote to ``folder``."""
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, path=str(folder))  # type: ignore[no-untyped-call]
+    return registry
+
+
+def worker_died(folder: Path, pid: int) -> None:
+    """Forget the gauges of a worker: nothing is in flight there any more."""
+    mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def exposed(settings: MetricsSettings, registry: CollectorRegistry) -> Iterator[int | None]:
+    """Serve http://host:port/metrics from a thread. Yields the port; None where the settings name none.
+
+    Raises InputError where the address cannot be taken.
+    """
+    if settings.port is None:
+        yield None
+        return
+    try:
+        server, thread = start_http_server(settings.port, settings.host, registry)
+    except OSError as error:
+        raise InputError(f"metrics: cannot listen on {settings.host}:{settings.port}: {error.strerror}") from error
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,72 @@
+"""What was shown of late, counted by several workers."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recsys.metrics.exposure import gini
+from serving.coverage import SPARE, Shown, concentration
+
+SLATES = st.lists(
+    st.tuples(st.integers(0, 4), st.sampled_from("ab"), st.sets(st.integers(0, 9), max_size=5)), max_size=20
+)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@settings(max_examples=50, deadline=None)
+@given(slates=SLATES)
+def test_counts_are_those_of_this_window_and_the_last(shared: bool, slates: list[tuple[int, str, set[int]]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        now = 0.0
+        shown = Shown(Path(folder) if shared else None, window_s=10, clock=lambda: now)
+        for bundle in "ab":
+            shown.open(bundle, 10)
+        slates = sorted(slates, key=lambda each: each[0])
+        for window, bundle, items in slates:
+            now = 10.0 * window
+            shown.add(bundle, np.array(sorted(items), np.int32))
+        last = int(now // 10)
+        for bundle in "ab":
+            expected = np.zeros(10, np.int64)
+            for window, of, items in slates:
+                if of == bundle and window >= last - 1:
+                    expected[list(items)] += 1
+            np.testing.assert_array_equal(shown.counts(bundle, 10), expected)
+
+
+def test_files_of_old_windows_go(tmp_path: Path) -> None:
+    now = 0.0
+    shown = Shown(tmp_path, window_s=10, clock=lambda: now)
+    shown.open("a", 10)
+    for _ in range(5):
+        shown.add("a", np.array([1], np.int32))
+        now += 10
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_tracks_that_join_are_counted_as_far_as_there_is_room() -> None:
+    shown = Shown()
+    shown.open("a", 10)
+    shown.add("a", np.array([3, 10, 9 + SPARE, 10 + SPARE], np.int32))
+    counts = shown.counts("a", 10 + SPARE)
+    assert np.flatnonzero(counts).tolist() == [3, 10, 9 + SPARE]
+
+
+def test_a_bundle_that_is_not_open_is_not_counted() -> None:
+    shown = Shown()
+    shown.add("a", np.array([3], np.int32))
+    assert shown.counts("a", 10).sum() == 0
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(0, 6), min_size=7, max_size=30))
+def test_concentration_is_the_gini_of_the_offline_metrics(slots: list[int]) -> None:
+    """A track shown once in each slot; its artist is its number: then artists are as tracks."""
+    shown = np.bincount(slots, minlength=7)
+    assert concentration(shown, np.arange(7, dtype=np.int32)) == pytest.approx(gini(np.array([slots]), 7))
