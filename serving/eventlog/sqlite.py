@@ -13,6 +13,8 @@ from pathlib import Path
 from recsys.errors import InputError
 from serving.eventlog.base import LogUnavailableError
 
+_PAUSE_S = 0.01
+
 
 class SqliteFile:
     """WAL mode with synchronous=FULL: a transaction is on disk before it returns, whole or not at all.
@@ -30,6 +32,7 @@ class SqliteFile:
         with self._faults():
             file.parent.mkdir(parents=True, exist_ok=True)
             self._writer = self._connection()
+            self._enter_wal_mode()
             (found,) = self._writer.execute("PRAGMA user_version").fetchone()
             if found == 0:
                 self._writer.executescript(f"BEGIN IMMEDIATE; {tables} PRAGMA user_version = {version}; COMMIT")
@@ -75,8 +78,20 @@ class SqliteFile:
 
     def _connection(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._file, timeout=self._timeout_s, isolation_level=None, check_same_thread=False)
-        connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;")
+        connection.executescript("PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;")
         return connection
+
+    def _enter_wal_mode(self) -> None:
+        """A new file is switched once; SQLite does not wait where another process is at it too."""
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                self._writer.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(_PAUSE_S)
 
     def _empty_wal(self) -> None:
         deadline = time.monotonic() + self._timeout_s
