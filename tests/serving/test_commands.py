@@ -96,7 +96,7 @@ def test_serve_and_ask(champion: Path, tmp_path: Path) -> None:
     assert "simulated: no evidence of quality" in words
     assert f"listening {address}" in words
     assert "segue ask continue --address" in words
-    entries = [json.loads(line) for line in log.splitlines()]
+    entries = [entry for entry in map(json.loads, log.splitlines()) if entry["event"] == "call"]
     assert [e["method"] for e in entries] == [
         "ContinuePlaylist",
         "ContinuePlaylist",
@@ -191,4 +191,4 @@ def test_a_taken_port_is_said_plainly(table_bundle: Path, tmp_path: Path) -> Non
         second = [*SEGUE, "serve", "--bundle", str(table_bundle), "--port", port]
         done = subprocess.run(second, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
-    assert done.stderr.startswith(f"error: cannot listen on 127.0.0.1:{port}")
+    assert f"\nerror: cannot listen on 127.0.0.1:{port}" in f"\n{done.stderr}"
