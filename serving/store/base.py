@@ -6,6 +6,7 @@ cannot be reached or cannot write; what it was asked to do may then be done or n
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
@@ -172,3 +173,10 @@ class Store(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+def by_listener(events: Sequence[Event]) -> dict[str, list[Event]]:
+    found: defaultdict[str, list[Event]] = defaultdict(list)
+    for event in events:
+        found[event.user_id].append(event)
+    return found

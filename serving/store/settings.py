@@ -21,7 +21,7 @@ class StateSettings(Settings, table="state"):
     """The latest plays of a listener that are kept, and as many skips."""
     opinions: int = Field(default=1_000, ge=1, le=20_000)
     """The latest tracks that a listener liked that are kept, and as many disliked."""
-    requests: int = Field(default=1_000_000, ge=1)
+    requests: int = Field(default=100_000, ge=1)
     """Records of answers that are kept, for `segue explain`."""
     requests_ttl_s: float = Field(default=86_400.0, gt=0)
     """Seconds that such a record is kept."""
