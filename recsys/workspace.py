@@ -6,6 +6,7 @@ arrays/<dataset>/                     their training rows as memory maps (traini
 store/<dataset>/                      the feature store (Feast): registry, history, online values
 runs/<run>/                           checkpoints of a training run
 bundles/<bundle>/                     model bundles (recsys.bundle)
+serving/<bundle>-<sum>/               bundles as workers map them (serving.prepared); made again if removed
 reports/                              what a person reads: tables, plots
 mlflow.db, mlartifacts/               the registry, unless MLFLOW_TRACKING_URI says otherwise
 champion.json                         the bundle that is served
@@ -68,6 +69,10 @@ class Workspace:
     @property
     def bundles(self) -> Path:
         return self.root / "bundles"
+
+    @property
+    def serving(self) -> Path:
+        return self.root / "serving"
 
     @property
     def reports(self) -> Path:

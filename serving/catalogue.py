@@ -1,23 +1,34 @@
-"""The tracks of a bundle: found by whatever a caller knows them by, shown in the ids that were asked in."""
+"""The tracks of a bundle: found by whatever a caller knows them by, shown in the ids that were asked in.
+
+All of it lies in files that every worker maps (`write`, `Catalogue.open`); what the catalogue log has changed since
+stands beside them in dictionaries (serving.changed).
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 import polars as pl
-from segue.v1.track_pb2 import ArtistReference, ResolvedSeed, SourceId, Track, TrackReference
+from segue.v1.track_pb2 import ArtistReference, ResolvedSeed, SourceId, Track, TrackName, TrackReference
 
-from recsys.bundle import Bundle
 from recsys.names import name_key, normalised
 from recsys.ragged import Int32
-from recsys.ranking.filters import UNKNOWN, ItemColumns
-from recsys.vocabulary import Vocabulary
+from recsys.ranking.columns import ItemColumns
+from serving.changed import NOTHING_CHANGED, Changed
+from serving.keys import Keys, Strings, mapped
 
 NAME_CONFIDENCE = 0.9
 """That a track with the artist and title asked for is the track meant; shared among all tracks of that name."""
+
+KINDS = ("track_id", "source_id", "name")
+"""The ways in which a `TrackReference` names a track."""
+
+_SEPARATOR = "\x1f"
+"""Between a source and an id in it: a control character that no id holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,96 +40,142 @@ class Found:
     confidence: float
 
 
+def write(catalogue: pl.DataFrame, aliases: pl.DataFrame, folder: Path) -> None:
+    """The tables of a bundle as what `Catalogue.open` maps. Made once a bundle."""
+    table = catalogue.sort("index")
+    columns = ItemColumns.of(table)
+    shown = table.select(
+        "track_id", "title", "artist_id", artist="artist_name", album_title="album_title",
+        release_date=pl.col("release_date").cast(pl.String), duration_ms="duration_ms", explicit="explicit",
+    )  # fmt: skip
+    Strings.of(serialised(shown)).save(folder, "tracks")
+    Keys.of(table["track_id"]).save(folder, "ids")
+    known = aliases.sort("index", "source", "source_id")
+    Keys.of(known.select(pl.concat_str("source", "source_id", separator=_SEPARATOR)).to_series()).save(
+        folder, "aliases"
+    )
+    np.save(folder / "aliases.items.npy", known["index"].to_numpy().astype(np.int32))
+    artists = (
+        table.select(name=normalised(pl.col("artist_name")), number=pl.Series(columns.artists))
+        .unique()
+        .sort("name", "number")
+    )
+    Keys.of(artists["name"]).save(folder, "artist_names")
+    np.save(folder / "artist_names.numbers.npy", artists["number"].to_numpy().astype(np.int32))
+    (folder / "columns").mkdir()
+    columns.save(folder / "columns")
+
+
+def serialised(shown: pl.DataFrame) -> pl.Series:
+    """Each row, its columns named as the fields of `Track`, as the message's bytes."""
+    return pl.Series([Track(**row).SerializeToString() for row in shown.iter_rows(named=True)], dtype=pl.Binary)
+
+
+@dataclass(frozen=True)
 class Catalogue:
-    """Look-up tables over a bundle's catalogue and aliases; made once a bundle, never changed."""
+    """Look-up over memory-mapped tables; never changed, but `with_changed` gives another."""
 
-    def __init__(self, bundle: Bundle) -> None:
-        table = bundle.catalogue.sort("index")
-        self._tracks = Vocabulary(table["track_id"].to_list())
-        self._rows = table.select(
-            "track_id", "title", "artist_id", "artist_name", "album_title", "duration_ms", "explicit",
-            release_date=pl.col("release_date").cast(pl.String),
-        ).rows()  # fmt: skip
-        self._named = _groups(table, "name_key", "index")
-        aliases = zip(*bundle.aliases.select("source", "source_id", "index").get_columns(), strict=True)
-        self._by_alias: dict[tuple[str, str], int] = {}
-        self._aliases: defaultdict[int, list[tuple[str, str]]] = defaultdict(list)
-        for source, source_id, index in aliases:
-            self._by_alias[source, source_id] = index
-            self._aliases[index].append((source, source_id))
+    columns: ItemColumns
+    shown: Strings
+    """The bytes of the `Track` of each item of the bundle."""
+    ids: Keys
+    aliases: Keys
+    """`<source><separator><id>`, by rising item."""
+    alias_items: Int32
+    artist_names: Keys
+    artist_numbers: Int32
+    changed: Changed = NOTHING_CHANGED
 
-        numbers = table["artist_id"].rank("dense") - 1
-        self.columns = ItemColumns(
-            artists=numbers.to_numpy().astype(np.int32),
-            explicit=table["explicit"].cast(pl.Int8).fill_null(UNKNOWN).to_numpy(),
-            songs=(table["name_key"].rank("dense") - 1).to_numpy().astype(np.int32),
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        return cls(
+            ItemColumns.load(folder / "columns"),
+            Strings.load(folder, "tracks"),
+            Keys.load(folder, "ids"),
+            Keys.load(folder, "aliases"),
+            mapped(folder / "aliases.items.npy"),
+            Keys.load(folder, "artist_names"),
+            mapped(folder / "artist_names.numbers.npy"),
         )
-        artists = table.select("artist_id", name=normalised(pl.col("artist_name")), number=numbers).unique()
-        self._artists = dict(artists.select("artist_id", "number").iter_rows())
-        self._artists_named = _groups(artists, "name", "number")
 
     def __len__(self) -> int:
-        return len(self._tracks)
+        return len(self.columns)
+
+    @property
+    def n_base(self) -> int:
+        """Items of the bundle; those from here on came later."""
+        return len(self.shown)
+
+    def with_changed(self, columns: ItemColumns, changed: Changed) -> Self:
+        """The same tables with other changes beside them."""
+        return replace(self, columns=columns, changed=changed)
+
+    def find_ids(self, track_ids: Sequence[str]) -> Int32:
+        """(len(track_ids),) the item of each of Segue's own ids; -1 where the catalogue does not hold it."""
+        found = self.ids.first([track_id.encode() for track_id in track_ids])
+        if self.changed.ids:
+            for place in np.flatnonzero(found < 0).tolist():
+                found[place] = self.changed.ids.get(track_ids[place], -1)
+        return found
 
     def find(self, references: Sequence[TrackReference]) -> list[Found | None]:
         """The item of each reference; None where the catalogue does not hold it."""
-        names = [r.name for r in references if r.WhichOneof("reference") == "name"]
-        asked = pl.DataFrame(
-            {"artist": [n.artist for n in names], "title": [n.title for n in names]},
-            schema={"artist": pl.String, "title": pl.String},
-        )
-        keys = iter(asked.select(key=name_key(pl.col("artist"), pl.col("title")))["key"] if names else ())
-        found: list[Found | None] = []
-        for reference in references:
-            match reference.WhichOneof("reference"):
-                case "name":
-                    same = self._named.get(next(keys), [])
-                    # Items are numbered by plays, so the first is the most played.
-                    by_name = Found(same[0], ResolvedSeed.METHOD_NAME, NAME_CONFIDENCE / len(same)) if same else None
-                    found.append(by_name)
-                case "source_id":
-                    alias = self._by_alias.get((reference.source_id.source, reference.source_id.id))
-                    found.append(None if alias is None else Found(alias, ResolvedSeed.METHOD_SOURCE_ID, 1.0))
-                case _:
-                    index = int(self._tracks.indices([reference.track_id])[0])
-                    found.append(Found(index, ResolvedSeed.METHOD_TRACK_ID, 1.0) if index >= 0 else None)
+        found: list[Found | None] = [None] * len(references)
+        kinds = [reference.WhichOneof("reference") for reference in references]
+        own, foreign, named = ([i for i, kind in enumerate(kinds) if kind == which] for which in KINDS)
+        for place, item in zip(own, self.find_ids([references[i].track_id for i in own]).tolist(), strict=True):
+            found[place] = Found(item, ResolvedSeed.METHOD_TRACK_ID, 1.0) if item >= 0 else None
+        alias = [_SEPARATOR.join((references[i].source_id.source, references[i].source_id.id)) for i in foreign]
+        for place, row in zip(foreign, self.aliases.first([key.encode() for key in alias]).tolist(), strict=True):
+            if row >= 0:
+                found[place] = Found(int(self.alias_items[row]), ResolvedSeed.METHOD_SOURCE_ID, 1.0)
+        for place, items in zip(named, self._named([references[i].name for i in named]), strict=True):
+            if len(items):
+                # Items are numbered by plays, so the first is the most played.
+                found[place] = Found(int(items.min()), ResolvedSeed.METHOD_NAME, NAME_CONFIDENCE / len(items))
         return found
 
     def artists(self, references: Iterable[ArtistReference]) -> Int32:
-        """The dense numbers of all artists that are meant; unknown ones give none."""
+        """The dense numbers of all artists that are meant; unknown ones give none. An artist keeps an old name."""
         asked = list(references)
-        ids = [self._artists[r.artist_id] for r in asked if r.artist_id in self._artists]
+        by_id = self.columns.words["artists"].numbers(
+            [r.artist_id for r in asked if r.WhichOneof("reference") == "artist_id"]
+        )
+        numbers = [by_id[by_id >= 0]]
         names = pl.Series([r.name for r in asked if r.WhichOneof("reference") == "name"], dtype=pl.String)
-        for name in pl.select(normalised(pl.lit(names))).to_series():
-            ids += self._artists_named.get(name, [])
-        return np.array(ids, dtype=np.int32)
+        for name in pl.select(normalised(pl.lit(names))).to_series() if len(names) else ():
+            numbers.append(self.artist_numbers[self.artist_names.all(name.encode())])
+            numbers.append(np.array(self.changed.artist_names.get(name, ()), np.int32))
+        return np.concatenate(numbers).astype(np.int32)
 
     def track_id(self, index: int) -> str:
-        return str(self._rows[index][0])
+        return self.track(index).track_id if index >= self.n_base else self.ids.strings[index].decode()
 
     def label(self, index: int) -> str:
         """`Dreams by Fleetwood Mac`"""
-        _, title, _, artist, *_ = self._rows[index]
-        return f"{title} by {artist}"
+        track = self.track(index)
+        return f"{track.title} by {track.artist}"
 
     def track(self, index: int, sources: Collection[str] = ()) -> Track:
         """The track as an answer shows it, with its ids in these sources."""
-        track_id, title, artist_id, artist, album_title, duration_ms, explicit, release_date = self._rows[index]
-        ids = [SourceId(source=s, id=i) for s, i in self._aliases.get(index, ()) if s in sources] if sources else []
-        return Track(
-            track_id=track_id,
-            source_ids=ids,
-            title=title,
-            artist_id=artist_id,
-            artist=artist,
-            album_title=album_title,
-            release_date=release_date,
-            duration_ms=duration_ms,
-            explicit=explicit,
-        )
+        track = Track.FromString(self.changed.shown.get(index) or self.shown[index])
+        if sources:
+            start, stop = np.searchsorted(self.alias_items, [index, index + 1]).tolist()
+            for row in range(start, stop):
+                source, _, source_id = self.aliases.strings[row].decode().partition(_SEPARATOR)
+                if source in sources:
+                    track.source_ids.append(SourceId(source=source, id=source_id))
+        return track
 
+    def tracks(self, items: Iterable[int], sources: Collection[str] = ()) -> list[Track]:
+        """`track` of each."""
+        return [self.track(item, sources) for item in items]
 
-def _groups(table: pl.DataFrame, key: str, value: str) -> dict[str, list[int]]:
-    """The values of each key, rising."""
-    grouped = table.sort(value).group_by(key, maintain_order=True).agg(value)
-    return dict(zip(grouped[key].to_list(), grouped[value].to_list(), strict=True))
+    def _named(self, names: Sequence[TrackName]) -> list[Int32]:
+        """All tracks of each name; a name without letters and digits may still be one."""
+        if not names:
+            return []
+        asked = pl.DataFrame({"artist": [n.artist for n in names], "title": [n.title for n in names]})
+        keys = asked.select(name_key(pl.col("artist"), pl.col("title"))).to_series()
+        songs = self.columns.words["songs"].numbers(keys)
+        return [self.columns.by["songs"].under(songs[i : i + 1]) for i in range(len(songs))]
