@@ -24,7 +24,7 @@ from serving.catalogue import Catalogue
 from serving.pipeline.arrange import Arrange
 from serving.pipeline.pipeline import Pipeline
 from serving.pipeline.propose import Propose
-from serving.pipeline.rank import Rank
+from serving.pipeline.rank import Rank, Trees
 from serving.prepared import prepared
 
 SURFACES = ("home", "playlist", "similar")
@@ -84,11 +84,15 @@ class Model:
     @cached_property
     def vectors(self) -> Callable[[Int32], Float32] | None:
         """Items -> the vectors of the first scorer that knows items as vectors; None where none does."""
-        for scorer in self.bundle.scorers.values():
-            if isinstance(scorer, HasItemVectors):
-                table = scorer.item_vectors
-                return lambda items: table[items]
-        return None
+        known = (name for name, scorer in self.bundle.scorers.items() if isinstance(scorer, HasItemVectors))
+        return self._vectors_of(next(known, None))
+
+    def _vectors_of(self, name: str | None) -> Callable[[Int32], Float32] | None:
+        scorer = self.bundle.scorers.get(name or "")
+        if not isinstance(scorer, HasItemVectors):
+            return None
+        table = scorer.item_vectors
+        return lambda items: table[items]
 
     def policy(self, surface: str) -> SurfacePolicy:
         surfaces = self.bundle.policy.surfaces
@@ -115,9 +119,18 @@ class Model:
             self.columns,
             self.permits,
             Propose(steps, self.columns, policy.candidates, policy.budget_ms, self.executor),
-            Rank([len(step) for step in steps], None),
+            Rank([len(step) for step in steps], self._trees(surface, policy)),
             Arrange(policy, self.columns, self.vectors),
         )
+
+    def _trees(self, surface: str, policy: SurfacePolicy) -> Trees | None:
+        """Raises InputError where the policy wants a ranker and the bundle has none."""
+        ranker = self.bundle.rankers.get(surface)
+        if ranker is None and policy.ranker:
+            raise InputError(f"{self.name}: has no ranker for the surface {surface!r}, and its policy wants one")
+        if ranker is None or policy.ranker is False:
+            return None
+        return Trees(ranker, policy.source_names, self.columns, self._vectors_of(ranker.card.vectors))
 
     def _rehearse(self) -> None:
         """A source that throws or gives what is not finite is found here, not by a listener; and caches get warm."""

@@ -52,6 +52,12 @@ class Pool:
         ranks = np.pad(self.ranks, ((0, 0), (0, 1)), constant_values=-1)[:, asked]
         return replace(self, scores=scores, ranks=ranks)
 
+    def columns(self, sources: Sequence[int]) -> Self:
+        """The same candidates with these of the sources, in that order; -1 is a source that proposes nothing."""
+        scores = np.pad(self.scores, ((0, 0), (0, 1)))[:, sources]
+        ranks = np.pad(self.ranks, ((0, 0), (0, 1)), constant_values=-1)[:, sources]
+        return type(self)(self.n_requests, self.requests, self.items, scores, ranks)
+
     @classmethod
     def of(cls, sources: Sequence[Proposals], most: int = MOST) -> Self:
         """The union of what the sources propose, request by request; at least one source, each with every request.

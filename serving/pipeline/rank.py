@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
 import structlog
 from segue.v1.recommendation_pb2 import Fallback
 
-from recsys.ragged import Float32, Int32
+from recsys.ragged import Float32, Int32, Ragged
+from recsys.ranking.filters import ItemColumns
 from recsys.ranking.pool import Pool
+from recsys.ranking.request_features import Requests, features
 from recsys.ranking.slate import Candidates
+from recsys.ranking.surface_ranker import SurfaceRanker
 from serving.pipeline.query import Fallen, Work
 
 log = structlog.get_logger("segue.pipeline")
+
+HOUR_S, DAY_S = 3_600, 86_400
 
 SOFTNESS = 60.0
 """Of reciprocal rank fusion (Cormack, Clarke and Buettcher 2009)."""
@@ -26,6 +31,36 @@ class PoolScorer(Protocol):
     def scores(self, works: Sequence[Work], pool: Pool) -> Float32:
         """(len(pool),) higher is better."""
         ...
+
+
+class Trees:
+    """The bundle's ranker of a surface, over pools whose columns are the sources of a policy."""
+
+    def __init__(
+        self,
+        ranker: SurfaceRanker,
+        sources: Sequence[str],
+        columns: ItemColumns,
+        vectors: Callable[[Int32], Float32] | None,
+    ) -> None:
+        self._ranker = ranker
+        # Sources that it did not learn from are left out; of those that the policy does not ask nothing comes.
+        self._sources = [sources.index(name) if name in sources else -1 for name in ranker.card.sources]
+        self._as_they_stand = self._sources == list(range(len(sources)))
+        self._columns = columns
+        self._vectors = vectors
+
+    def scores(self, works: Sequence[Work], pool: Pool) -> Float32:
+        if not self._as_they_stand:
+            pool = pool.columns(self._sources)
+        histories = [work.query.history for work in works]
+        now = np.array([work.query.now_s for work in works], np.int64)
+        requests = Requests.of(
+            Ragged.from_lengths(np.concatenate(histories), [len(history) for history in histories]),
+            today=now // DAY_S,
+            hour=now % DAY_S // HOUR_S,
+        )
+        return self._ranker.score(features(pool, requests, self._columns, self._vectors))
 
 
 class Rank:
