@@ -90,9 +90,8 @@ class Metrics:
         self._events = self._counter("events", "Events that came in.", "outcome")
         self._appends = self._histogram("event_store_seconds", "Time to make a call's events durable.", SECONDS)[()]
         self._event_ts = self._gauge("event_newest_timestamp_seconds", "Time of the newest event applied.", "max")[()]
-        self._records = self._counter("records", "Records of answers.", "outcome")
-        self._impressions = self._counter("impressions", "Impressions in these records.", "outcome")
-        self._waiting = self._gauge("records_waiting", "Records that are to be written.", "livesum")[()]
+        self._records = self._counter("records", "Records of answers, by where they went.", "where", "outcome")
+        self._waiting = self._gauge("records_waiting", "Records that are to be written.", "livesum", "where")
         self._errors = self._counter("dependency_errors", "Failures of a store or log.", "part")
         self._loads = self._counter("bundle_loads", "New bundles, by what became of them.", "outcome")
         self._info = self._gauge("bundle_info", "1: this bundle is loaded.", "livemax", "bundle", "role")
@@ -161,13 +160,12 @@ class Metrics:
         """The newest event that the state reflects; seconds since 1970."""
         self._event_ts.set(ts)
 
-    def records(self, outcome: str, records: int, impressions: int) -> None:
-        """Records were "written" or "dropped"."""
-        self._records[outcome].inc(records)
-        self._impressions[outcome].inc(impressions)
+    def records(self, where: str, outcome: str, n: int) -> None:
+        """Records of answers were "written" to the "log" or the "state", or "dropped"."""
+        self._records[where, outcome].inc(n)
 
-    def records_waiting(self, n: int) -> None:
-        self._waiting.set(n)
+    def records_waiting(self, where: str, n: int) -> None:
+        self._waiting[where].set(n)
 
     def dependency_error(self, part: str) -> None:
         """The "state", "log", "quota" or "catalogue" could not be reached."""

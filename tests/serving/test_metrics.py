@@ -54,8 +54,8 @@ def everything(metrics: Metrics) -> None:
     metrics.served("b1", items(1, 2))
     metrics.events(5, 2, 0, 0.003)
     metrics.event_applied(1_700_000_000.0)
-    metrics.records("written", 2, 100)
-    metrics.records_waiting(7)
+    metrics.records("log", "written", 2)
+    metrics.records_waiting("state", 7)
     metrics.dependency_error("log")
     metrics.catalogue_read(12, 1_700_000_001.0)
     metrics.bundle_refused()
@@ -87,9 +87,8 @@ def test_each_thing_that_happens_is_told() -> None:
         "events_total{outcome=duplicate}": 2,
         "event_store_seconds_count{}": 1,
         "event_newest_timestamp_seconds{}": 1_700_000_000,
-        "records_total{outcome=written}": 2,
-        "impressions_total{outcome=written}": 100,
-        "records_waiting{}": 7,
+        "records_total{outcome=written,where=log}": 2,
+        "records_waiting{where=state}": 7,
         "dependency_errors_total{part=log}": 1,
         "catalogue_version{}": 12,
         "catalogue_read_timestamp_seconds{}": 1_700_000_001,

@@ -1,0 +1,83 @@
+"""Records of answers: to the event log for analysts, and to the store for `segue explain`. No answer waits for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Protocol
+
+from segue.v1.admin_pb2 import RequestRecord
+
+from serving.background import Background, Outcome
+from serving.eventlog.base import EventLog, LogUnavailableError
+from serving.metrics import Metrics
+from serving.store.base import Record, RequestStore, StoreUnavailableError
+
+
+class Recordable(Protocol):
+    """An answer, held as it was worked out."""
+
+    def record(self) -> RequestRecord:
+        """In the terms of the proto; called in the background."""
+        ...
+
+
+class _Lazy:
+    """The record of an answer, made when the first of the two writers needs it."""
+
+    __slots__ = ("_answer", "_record")
+
+    def __init__(self, answer: Recordable) -> None:
+        self._answer: Recordable | None = answer
+        self._record: RequestRecord | None = None
+
+    def get(self) -> RequestRecord:
+        answer = self._answer
+        if answer is not None:
+            self._record = answer.record()  # Two writers at once make the same one twice.
+            self._answer = None
+        assert self._record is not None
+        return self._record
+
+
+class Records:
+    """Writes the record of every answer, soon. While the log or the store is away, the newest ``capacity`` wait for it;
+    what did not fit is counted as dropped."""
+
+    def __init__(self, log: EventLog, requests: RequestStore, metrics: Metrics, capacity: int = 10_000) -> None:
+        self._log, self._requests, self._metrics = log, requests, metrics
+        writers = {"log": self._to_log, "state": self._to_store}
+        self._queues = [
+            Background(
+                f"records-{where}",
+                write,
+                passing=(LogUnavailableError, StoreUnavailableError),
+                capacity=capacity,
+                tell=partial(self._tell, where),
+            )
+            for where, write in writers.items()
+        ]
+
+    def add(self, answer: Recordable) -> None:
+        made = _Lazy(answer)
+        for queue in self._queues:
+            queue.add(made)
+
+    def close(self, within_s: float = 10.0) -> None:
+        """Write what waits. Returns within about that time for each of the two, also where they cannot be reached."""
+        for queue in self._queues:
+            queue.close(within_s)
+
+    def _to_log(self, answers: Sequence[_Lazy]) -> None:
+        self._log.append_records([answer.get() for answer in answers])
+
+    def _to_store(self, answers: Sequence[_Lazy]) -> None:
+        records = [answer.get() for answer in answers]
+        self._requests.put([Record(r.request_id, r.user_id, r.SerializeToString()) for r in records])
+
+    def _tell(self, where: str, outcome: Outcome, answers: Sequence[_Lazy], waiting: int) -> None:
+        self._metrics.records_waiting(where, waiting)
+        if outcome == "failed":
+            self._metrics.dependency_error(where)
+        else:
+            self._metrics.records(where, outcome, len(answers))
