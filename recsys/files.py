@@ -79,14 +79,15 @@ def read_model(path: Path, model: type[Model]) -> Model:
 
 
 def faults(error: ValidationError, prefix: str = "") -> str:
-    """The fields that pydantic refused, and why. A fault of the whole names its field in the message itself."""
-    return "; ".join(
-        f"{prefix}{'.'.join(map(str, e['loc']))}: {e['msg']}"
-        + ("" if e["type"] == "missing" else f" (got {e['input']!r})")
-        if e["loc"]
-        else f"{prefix}{e['msg'].removeprefix('Value error, ')}"
-        for e in error.errors()
-    )
+    """The fields that pydantic refused, and why. A fault of the whole, or of a table, names its field in the message
+    itself."""
+    said = []
+    for fault in error.errors():
+        where = ".".join(map(str, fault["loc"]))
+        what = fault["msg"].removeprefix("Value error, ")
+        got = "" if fault["type"] == "missing" or isinstance(fault["input"], dict) else f" (got {fault['input']!r})"
+        said.append(f"{prefix}{where}: {what}{got}" if where else f"{prefix}{what}")
+    return "; ".join(said)
 
 
 def sha256(path: Path) -> str:
