@@ -14,7 +14,8 @@ VERSION = 1
 """`PRAGMA user_version` of the file."""
 
 TABLES = """
-CREATE TABLE IF NOT EXISTS log (id TEXT NOT NULL);  -- one row: a random id, so that positions of two logs are not mixed
+CREATE TABLE IF NOT EXISTS log (id TEXT NOT NULL);  -- of one row, so that the positions of two logs are not mixed
+INSERT INTO log SELECT hex(randomblob(16)) WHERE NOT EXISTS (SELECT 1 FROM log);
 
 CREATE TABLE IF NOT EXISTS events (
     position INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -47,6 +48,9 @@ EVENT_COLUMNS = (
 )  # fmt: skip
 
 
+FILE = Path("log", "events.db")
+"""Where it lies in the workspace; SQLite keeps `-wal` and `-shm` beside it."""
+
+
 def log_file(workspace: Workspace) -> Path:
-    """Where the log of a workspace lies; SQLite keeps `-wal` and `-shm` beside it."""
-    return workspace.root / "log" / "events.db"
+    return workspace.root / FILE

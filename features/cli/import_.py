@@ -57,8 +57,19 @@ def import_(
         raise InputError(f"--map: {form} has a layout of its own and takes no mapping")
     importer = known.open(Request(path, source, _mapping(columns or [])))
     settings = ImportSettings.load(max_quarantined_share=max_quarantined_share)
+    workspace = Workspace()
+    simulated = known.own and not workspace.real_sources()
     with rows_bar(f"import {importer.source}") as show:
-        imported = run(Workspace(), form, importer, settings, unit=known.unit, after=known.after, progress=show)
+        imported = run(
+            workspace,
+            form,
+            importer,
+            settings,
+            simulated=simulated,
+            unit=known.unit,
+            after=known.after,
+            progress=show,
+        )
     if imported.already:
         Console().print(f"{imported.folder.name}: already imported, nothing to add")
     else:

@@ -21,6 +21,9 @@ from recsys.files import read_json
 from recsys.ragged import Bool, Int64
 from recsys.workspace import Workspace
 
+CANONICAL = "segue"
+"""The namespace of the canonical ids themselves: what Segue has written names tracks by them."""
+
 CONFIDENCES = {"isrc": (0.98, 0.98), "name_key": (0.9, 0.7)}
 """Of a match by this column: where one track on each side has the key, and where several have it."""
 
@@ -53,8 +56,10 @@ class Resolver:
 
         Raises InputError where the name of the source is taken by one with ids of another namespace.
         """
+        if namespace == CANONICAL:
+            return cls._of_canonical(workspace, source, simulated=simulated)
         manifests = [read_json(folder / "manifest.json") for folder in workspace.import_folders()]
-        spaces = {manifest["source"]: manifest["namespace"] for manifest in manifests}
+        spaces = {m["source"]: m["namespace"] for m in manifests if m["namespace"] != CANONICAL}
         if spaces.get(source, namespace) != namespace:
             raise InputError(f"--source: {source} already names a source of {spaces[source]} ids; choose another")
         joining = [] if simulated else workspace.real_sources()
@@ -69,6 +74,13 @@ class Resolver:
             ),
             open=_without(tracks, own, "track_id").sort("track_id"),
         )
+
+    @classmethod
+    def _of_canonical(cls, workspace: Workspace, source: str, *, simulated: bool) -> Resolver:
+        """Each track of the workspace is itself."""
+        tracks = workspace.table("tracks", None if simulated else workspace.real_sources())
+        known = tracks.select("track_id", source_id="track_id", aliased=pl.lit(True)).unique("track_id").collect()
+        return cls(source, CANONICAL, known=known, open=tracks.select("track_id", "name_key", "isrc").head(0).collect())
 
     def add(self, tracks: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Resolve a batch of tracks (track_id in the source's ids, name_key, isrc, ...).

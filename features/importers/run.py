@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from features.importers.base import Importer, ImportSettings, names_of
-from features.importers.resolver import Resolver
+from features.importers.resolver import CANONICAL, Resolver
 from features.importers.sink import Reason, Sink
 from recsys.errors import InputError
 from recsys.files import fingerprint, new_folder, read_json, sha256, write_json
@@ -124,7 +124,9 @@ def _check_name(workspace: Workspace, importer: Importer, *, simulated: bool) ->
     for folder in workspace.import_folders():
         other = read_json(folder / "manifest.json")
         shared = {importer.source, importer.namespace} & {other["source"], other["namespace"]}
-        if shared and (simulated or other["simulated"]):
+        # What Segue wrote goes with what it was written about, a simulated world or real listening.
+        own = importer.namespace == CANONICAL
+        if shared and (simulated != other["simulated"] if own else simulated or other["simulated"]):
             what = "a simulated world" if other["simulated"] else "a source of real data"
             raise InputError(f"--source: {min(shared)} names {what} already, {folder.name}; choose another name")
 

@@ -23,6 +23,7 @@ from features.importers.formats.music4all import Music4All
 from features.importers.formats.musixmatch import MusiXmatch
 from features.importers.formats.recbole import RecBole
 from features.importers.formats.s3rec import S3Rec
+from features.importers.formats.segue_log import FORM, SegueLog
 from features.importers.formats.spotify_archive import SpotifyArchive
 from features.importers.formats.spotify_hit_predictor import SpotifyHitPredictor
 from features.importers.formats.spotify_songs import SpotifySongs
@@ -48,6 +49,8 @@ class Format:
     """What a person calls one of its sequences; None: a playlist where it holds playlists, else a session."""
     after: str | None = None
     """The format that describes the tracks which this one only names, and so has to be imported first."""
+    own: bool = False
+    """Written by Segue itself, in canonical ids: about a simulated world where the workspace holds nothing else."""
 
 
 _OWN_LAYOUT = "a file, or a folder of them: .csv, .tsv, .jsonl, .ndjson, .parquet"
@@ -193,6 +196,12 @@ GROUPS: dict[str, dict[str, Format]] = {
             "your own playlists, a row a track", _OWN_LAYOUT, partial(Generic.open, "playlists"), mapped=True
         ),
         "tags": Format("your own tags of tracks or artists", _OWN_LAYOUT, partial(Generic.open, "tags"), mapped=True),
+        FORM: Format(
+            "what listeners did and were shown while Segue served them",
+            "a workspace whose server wrote log/events.db (of a log in Kafka first: segue pull-log)",
+            SegueLog.open,
+            own=True,
+        ),
     },
 }
 """As `segue import --list` and docs/data.md show them."""
