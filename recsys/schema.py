@@ -132,12 +132,16 @@ IMPRESSIONS = _table(
     _optional("user_id", pa.string()),
     _required("surface", pa.string()),
     _required("bundle", pa.string()),
-    _required("arms", pa.list_(pa.string())),
+    _required("arms", pa.list_(pa.string()), "`<experiment>=<arm>`, rising"),
     _required("slot", pa.int32()),
     _required("track_id", pa.string()),
     _required("source", pa.string()),
     _required("score", pa.float32()),
-    _optional("propensity", pa.float32()),
+    _optional("source_rank", pa.int32(), "place among the source's own, from 0, before ranker and policies"),
+    _optional("propensity", pa.float32(), "of a slot that was left to chance, given the slots before it"),
+    _optional("pool", pa.int32(), "of such a slot, how many tracks it was drawn from"),
+    _optional("policy", pa.string(), "version of the surface's policy"),
+    _optional("seed", pa.uint64(), "of the answer's draws; null where there were none"),
 )
 
 QUARANTINE = _table(

@@ -39,7 +39,11 @@ _IMPRESSIONS: dict[str, Any] = {
     "track_id": pl.String,
     "source": pl.String,
     "score": pl.Float32,
+    "source_rank": pl.Int32,
     "propensity": pl.Float32,
+    "pool": pl.Int32,
+    "policy": pl.String,
+    "seed": pl.UInt64,
 }
 
 Span = tuple[int, int]
@@ -116,8 +120,9 @@ class SegueLog:
             (
                 *(line, record.request_id, record.ts.ToMicroseconds(), record.user_id, record.surface, record.bundle),
                 sorted(f"{experiment}={arm}" for experiment, arm in record.arms.items()),
-                *(one.slot, one.track_id, one.source, one.score),
+                *(one.slot, one.track_id, one.source, one.score, one.source_rank),
                 one.propensity if one.HasField("propensity") else None,
+                *(one.pool or None, record.policy, record.seed or None),
             )
             for line, text in rows
             for record in (RequestRecord.FromString(text),)
@@ -125,7 +130,7 @@ class SegueLog:
         ]
         frame = pl.DataFrame(shown, schema=_IMPRESSIONS, orient="row")
         return frame.with_columns(
-            *_null_where_empty("user_id"),
+            *_null_where_empty("user_id", "policy"),
             ts=pl.from_epoch("ts", time_unit="us").dt.replace_time_zone("UTC"),
             _file=pl.lit(self.log.name),
             _row="request_id",

@@ -76,11 +76,12 @@ def test_impressions_are_what_was_shown(yes: Workspace, log: EventLog) -> None:
     ts = Timestamp()
     ts.FromMicroseconds(START_US)
     shown = [
-        Impression(slot=0, track_id="yes:2", source="main", score=0.1),
+        Impression(slot=0, track_id="yes:2", source="main", score=0.1, source_rank=3),
         Impression(slot=1, track_id="yes:1", source="explore", score=-2.5, propensity=0.25, pool=4),
     ]
     answer = {"request_id": "r1", "ts": ts, "surface": "home", "bundle": "b1", "impressions": shown}
-    log.append_records([RequestRecord(user_id="yes:u1", arms={"b": "2", "a": "1"}, **answer)])
+    drawn = {"policy": "0a1b2c3d4e5f", "seed": 2**63 + 1}
+    log.append_records([RequestRecord(user_id="yes:u1", arms={"b": "2", "a": "1"}, **drawn, **answer)])
     log.append_records([RequestRecord(request_id="r2", ts=ts, surface="radio", bundle="b1")])
     import_log(yes)
     rows = yes.table("impressions").collect()
@@ -95,9 +96,15 @@ def test_impressions_are_what_was_shown(yes: Workspace, log: EventLog) -> None:
             "slot": slot,
             "track_id": track,
             "source": source,
+            "source_rank": rank,
             "propensity": propensity,
+            "pool": pool,
+            **drawn,
         }
-        for slot, track, source, propensity in ((0, "yes:2", "main", None), (1, "yes:1", "explore", 0.25))
+        for slot, track, source, rank, propensity, pool in (
+            (0, "yes:2", "main", 3, None, None),
+            (1, "yes:1", "explore", 0, 0.25, 4),
+        )
     ]
     assert rows["score"].to_list() == [pytest.approx(0.1), -2.5]
 
