@@ -26,8 +26,8 @@ from recsys.errors import InputError
 from recsys.files import faults
 
 TABLES = (
-    "columns", "evaluate", "features", "gate", "import", "leave_one_out", "log", "logging", "metrics", "security",
-    "serve", "simulation", "spark", "state", "store", "tracing", "train", "tune",
+    "columns", "evaluate", "features", "gate", "import", "leave_one_out", "log", "logging", "metrics", "ranker",
+    "security", "serve", "simulation", "spark", "state", "store", "tracing", "train", "tune",
 )  # fmt: skip
 """Of all components: named here, since a command loads the settings of its own alone."""
 
