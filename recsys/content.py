@@ -14,6 +14,19 @@ from pydantic import BaseModel, ConfigDict, Field
 from recsys.errors import InputError
 from recsys.ragged import Float32
 
+TAGS_PER_ITEM = 20
+"""Tags of an item that count."""
+
+
+class AudioScale(BaseModel):
+    """How audio features became numbers of mean 0 and variance 1; an entry a feature."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mean: list[float]
+    deviation: list[float]
+    """Never 0: 1 for a feature that is the same for all."""
+
 
 class ContentLayout(BaseModel):
     """What the numbers of a content vector stand for.
@@ -118,3 +131,8 @@ def _many_hot(column: pl.Series, size: int) -> Float32:
     values = np.zeros((len(column), size), dtype=np.float32)
     values[rows, indices] = 1.0
     return values
+
+
+def description(words: pl.Expr) -> pl.Expr:
+    """A track in words, for a text encoder: title, artist_name, and its tags, null where it has none."""
+    return pl.concat_str("title", "artist_name", words, separator=" ", ignore_nulls=True)

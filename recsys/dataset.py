@@ -16,6 +16,7 @@ import numpy.typing as npt
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
+from recsys.content import AudioScale
 from recsys.errors import InputError, MissingError
 from recsys.files import read_json, read_model
 from recsys.plays import STORED, plays
@@ -51,6 +52,8 @@ class DatasetManifest(BaseModel):
     counts: dict[str, int]
     """Rows by table, sequences by split, and what was folded or left out, by reason."""
     audio_features: list[str]
+    audio_scale: AudioScale | None = None
+    """What the audio features were standardised by; None in data sets that were made before it was kept."""
     tags: list[str]
     contexts: list[str] = []
     """What `context` of the sequences stands for, as the events have it; those of most plays in training first."""

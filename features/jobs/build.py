@@ -72,6 +72,7 @@ def build(
             boundaries=boundaries,
             counts=job.counts,
             audio_features=described.features,
+            audio_scale=described.scale,
             tags=described.tags,
             contexts=contexts["context"].to_list(),
             text_encoder=encoder.name,

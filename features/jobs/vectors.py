@@ -13,24 +13,24 @@ import polars as pl
 import pyarrow as pa
 
 from recsys import schema
+from recsys.content import TAGS_PER_ITEM, AudioScale, description
 from recsys.errors import InputError
 from recsys.ragged import Float32
 from recsys.text import TextEncoder
 
 BATCH = 8192
-TAGS_PER_ITEM = 20
-"""Tags that an item keeps, the nearest and heaviest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """features, tags: the names that `audio` and `tags` stand for.
+    """features, tags: the names that `audio` and `tags` stand for; scale: what audio was standardised by.
 
     table: index, audio?, tags, nearest? (distance of the nearest tag, see features.jobs.content), text (in words),
     embedding?. encoder: of the embeddings, None where there are none.
     """
 
     features: list[str]
+    scale: AudioScale | None
     tags: list[str]
     table: pl.DataFrame
     encoder: str | None = None
@@ -62,12 +62,13 @@ def join(items: pl.DataFrame, audio: pl.DataFrame, tags: pl.DataFrame, *, max_ta
 
     Tags of fewer than ``min_items`` items are left out, and of the rest the ``max_tags`` most frequent are kept.
     """
-    features, matrix = standardised(audio)
+    features, scale, matrix = standardised(audio)
     chosen = (
         tags.group_by("tag").len().filter(pl.col("len") >= min_items).sort(["len", "tag"], descending=[True, False])
     ).head(max_tags)
     vocabulary = chosen.select("tag", pl.int_range(pl.len(), dtype=pl.Int32).alias("code"))
     nearest = ["index", "distance", "weight", "code"]
+    # Of an item the nearest and heaviest tags are kept.
     kept = tags.join(vocabulary, on="tag").sort(nearest, descending=[False, False, True, False])
     of_item = kept.group_by("index", maintain_order=True).agg(
         pl.col("code").head(TAGS_PER_ITEM).alias("tags"),
@@ -84,11 +85,11 @@ def join(items: pl.DataFrame, audio: pl.DataFrame, tags: pl.DataFrame, *, max_ta
             "audio",
             pl.col("tags").fill_null([]),
             "nearest",
-            pl.concat_str("title", "artist_name", "words", separator=" ", ignore_nulls=True).alias("text"),
+            description(pl.col("words")).alias("text"),
             pl.lit(None, pl.List(pl.Float32)).alias("embedding"),
         )
     )
-    return Content(features, vocabulary["tag"].to_list(), table)
+    return Content(features, scale, vocabulary["tag"].to_list(), table)
 
 
 def with_embeddings(content: Content, encoder: str, embeddings: pl.DataFrame) -> Content:
@@ -110,25 +111,27 @@ def with_embeddings(content: Content, encoder: str, embeddings: pl.DataFrame) ->
     return replace(content, table=table, encoder=encoder)
 
 
-def standardised(audio: pl.DataFrame) -> tuple[list[str], pl.DataFrame]:
-    """The features' names, and index, audio: each feature with mean 0 and variance 1 over the items that have it.
+def standardised(audio: pl.DataFrame) -> tuple[list[str], AudioScale | None, pl.DataFrame]:
+    """The features' names, their scale, and index, audio.
 
-    A feature that an item lacks is 0, its mean; an item with none has no row.
+    Each feature has mean 0 and variance 1 over the items that have it. A feature that an item lacks is 0, its mean; an
+    item with none has no row.
 
     >>> audio = pl.DataFrame({"index": [0, 1, 1], "name": ["tempo", "tempo", "energy"], "value": [90.0, 110.0, 0.5]})
-    >>> names, table = standardised(audio)
-    >>> names, table["audio"].to_list()
-    (['energy', 'tempo'], [[0.0, -1.0], [0.0, 1.0]])
+    >>> names, scale, table = standardised(audio)
+    >>> names, scale.mean, table["audio"].to_list()
+    (['energy', 'tempo'], [0.5, 100.0], [[0.0, -1.0], [0.0, 1.0]])
     """
     names = sorted(audio["name"].unique())
     if not names:
-        return [], pl.DataFrame(schema={"index": pl.Int32, "audio": pl.List(pl.Float32)})
+        return [], None, pl.DataFrame(schema={"index": pl.Int32, "audio": pl.List(pl.Float32)})
     wide = audio.pivot("name", index="index", values="value").sort("index")
     values = wide.select(names).to_numpy().astype(np.float64)
     spread = np.nanstd(values, axis=0)
-    scaled = (values - np.nanmean(values, axis=0)) / np.where(spread > 0, spread, 1.0)
-    lists = _lists(np.nan_to_num(scaled).astype(np.float32))
-    return names, wide.select(pl.col("index").cast(pl.Int32), pl.Series("audio", lists))
+    mean, deviation = np.nanmean(values, axis=0), np.where(spread > 0, spread, 1.0)
+    lists = _lists(np.nan_to_num((values - mean) / deviation).astype(np.float32))
+    scale = AudioScale(mean=mean.tolist(), deviation=deviation.tolist())
+    return names, scale, wide.select(pl.col("index").cast(pl.Int32), pl.Series("audio", lists))
 
 
 def batches(content: Content, encoder: TextEncoder) -> Iterator[pa.Table]:

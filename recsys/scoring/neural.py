@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from recsys.content import ContentLayout
+from recsys.content import AudioScale, ContentLayout
 from recsys.errors import InputError
 from recsys.files import read_model, write_bytes, write_json
 from recsys.ragged import Float32, Int32, Int64, Ragged
@@ -42,6 +42,8 @@ class NeuralConfig(BaseModel):
     """Of ONNX Runtime within one call; a server runs many calls at once."""
     content: ContentLayout | None = None
     """What `item_encoder.onnx` reads; None where there is none."""
+    audio_scale: AudioScale | None = None
+    """How raw audio features become those of ``content``; None: not kept, so that those of new items are no use."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from recsys.content import AudioScale
 from recsys.models.items import ContentTower
 from recsys.models.network import Network
 from recsys.models.side import Side
@@ -35,10 +36,10 @@ class _EncodeItems(nn.Module):
         return self.tower.encode(content)
 
 
-def export(model: Network, item_vectors: Float32) -> Neural:
+def export(model: Network, item_vectors: Float32, audio_scale: AudioScale | None = None) -> Neural:
     """The history tower as ONNX with dynamic batch and length, and the item tower where it reads content.
 
-    ``item_vectors`` (n_items, dim) are final.
+    ``item_vectors`` (n_items, dim) are final; ``audio_scale``: by which the content's audio was standardised.
     """
     max_length = model.encoder.max_length
     vectors = torch.zeros(2, min(3, max_length), model.config.dim)
@@ -59,7 +60,7 @@ def export(model: Network, item_vectors: Float32) -> Neural:
     layout = model.config.content_layout
     content = torch.zeros(2, layout.width)
     item_encoder = _onnx(_EncodeItems(model.item_tower), (content,), ["content"], "vector", (batch,))
-    return Neural(graph, final, config.model_copy(update={"content": layout}), item_encoder)
+    return Neural(graph, final, config.model_copy(update={"content": layout, "audio_scale": audio_scale}), item_encoder)
 
 
 def _onnx(module: nn.Module, inputs: tuple[Any, ...], names: list[str], output: str, dynamic: tuple[Any, ...]) -> bytes:

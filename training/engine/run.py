@@ -110,7 +110,7 @@ def train(
             "loss": progress.losses[-1],
             "seconds": round(progress.seconds, 1),
         }
-        best = _best(checkpoints.folder, settings, len(dataset.items), engine.content)
+        best = _best(checkpoints.folder, settings, dataset, engine.content)
         publish(
             workspace,
             dataset,
@@ -136,11 +136,11 @@ def _origin(dataset: Dataset, settings: TrainSettings, seed: int, content: Conte
     return described | settings.model_dump(mode="json", exclude=NOT_PART_OF_A_MODEL)
 
 
-def _best(folder: Path, settings: TrainSettings, n_items: int, content: Content | None) -> Neural:
+def _best(folder: Path, settings: TrainSettings, dataset: Dataset, content: Content | None) -> Neural:
     """The scorer of the best epoch."""
-    network = build_network(settings, n_items, torch.device("cpu"), content)
+    network = build_network(settings, len(dataset.items), torch.device("cpu"), content)
     network.load_state_dict(best_weights(folder)[0])
-    return export(network, item_vectors(network).numpy())
+    return export(network, item_vectors(network).numpy(), dataset.manifest.audio_scale)
 
 
 @contextmanager
