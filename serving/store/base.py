@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from recsys.errors import SegueError
 from serving.events import Event
 
 
-class StoreUnavailableError(Exception):
+class StoreUnavailableError(SegueError):
     """The store is away, full, or too slow: try again."""
 
 

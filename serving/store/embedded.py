@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from serving.events import Event
+from serving.sqlite import SqliteFile
 from serving.store import state
-from serving.store.base import READ_MOST, Listener, Record, by_listener
+from serving.store.base import READ_MOST, Listener, Record, StoreUnavailableError, by_listener
 from serving.store.settings import StateSettings
-from serving.store.sqlite import Database
 
 
 class EmbeddedStore:
@@ -30,7 +31,15 @@ class EmbeddedStore:
 
     def close(self) -> None:
         for facet in (self.listeners, self.catalogue, self.requests, self.quotas):
-            facet.database.close()
+            facet.file.close()
+
+
+def _file(
+    path: Path, tables: Sequence[str], timeout_s: float, synchronous: Literal["NORMAL", "FULL"] = "NORMAL"
+) -> SqliteFile:
+    return SqliteFile(
+        path, tables, version=1, synchronous=synchronous, timeout_s=timeout_s, unavailable=StoreUnavailableError
+    )
 
 
 class EmbeddedListeners:
@@ -38,13 +47,12 @@ class EmbeddedListeners:
 
     def __init__(self, path: Path, limits: state.Limits, timeout_s: float) -> None:
         self._limits = limits
-        self.database = Database(
+        self.file = _file(
             path,
             [
-                "CREATE TABLE IF NOT EXISTS listeners (user_id TEXT PRIMARY KEY, state BLOB NOT NULL)",
-                "CREATE TABLE IF NOT EXISTS applied (log INTEGER PRIMARY KEY CHECK (log = 0), place INTEGER NOT NULL)",
+                "CREATE TABLE listeners (user_id TEXT PRIMARY KEY, state BLOB NOT NULL)",
+                "CREATE TABLE applied (log INTEGER PRIMARY KEY CHECK (log = 0), place INTEGER NOT NULL)",
             ],
-            "NORMAL",
             timeout_s,
         )
 
@@ -55,7 +63,7 @@ class EmbeddedListeners:
         return [self.get(user_id) for user_id in user_ids]
 
     def apply(self, events: Sequence[Event]) -> None:
-        with self.database.transaction() as writer:
+        with self.file.transaction() as writer:
             for user_id, told in by_listener(events).items():
                 before = self._state(user_id)
                 after = state.joined(before, told, self._limits)
@@ -63,25 +71,25 @@ class EmbeddedListeners:
                     writer.execute("INSERT OR REPLACE INTO listeners VALUES (?, ?)", (user_id, after))
 
     def forget(self, user_id: str) -> dict[str, int]:
-        with self.database.transaction() as writer:
+        with self.file.transaction() as writer:
             found = self._state(user_id)
             writer.execute("DELETE FROM listeners WHERE user_id = ?", (user_id,))
-        self.database.scrub()
+        self.file.wipe(user_id.encode())
         return state.sizes(found) if found else {}
 
     def applied(self) -> int:
-        return next((place for (place,) in self.database.read("SELECT place FROM applied")), 0)
+        return next((place for (place,) in self.file.read("SELECT place FROM applied")), 0)
 
     def set_applied(self, offset: int) -> None:
-        self.database.scrub()
-        with self.database.transaction() as writer:
+        self.file.flush()
+        with self.file.transaction() as writer:
             writer.execute(
                 "INSERT INTO applied VALUES (0, ?) ON CONFLICT DO UPDATE SET place = max(place, excluded.place)",
                 (offset,),
             )
 
     def _state(self, user_id: str) -> bytes:
-        rows = self.database.read("SELECT state FROM listeners WHERE user_id = ?", user_id)
+        rows = self.file.read("SELECT state FROM listeners WHERE user_id = ?", user_id)
         return rows[0][0] if rows else b""
 
 
@@ -89,21 +97,21 @@ class EmbeddedCatalogueLog:
     """See CatalogueLog. What `append` returned from survives a cut of power."""
 
     def __init__(self, path: Path, timeout_s: float) -> None:
-        schema = "CREATE TABLE IF NOT EXISTS entries (version INTEGER PRIMARY KEY AUTOINCREMENT, entry BLOB NOT NULL)"
-        self.database = Database(path, [schema], "FULL", timeout_s)
+        schema = "CREATE TABLE entries (version INTEGER PRIMARY KEY AUTOINCREMENT, entry BLOB NOT NULL)"
+        self.file = _file(path, [schema], timeout_s, "FULL")
 
     def append(self, entries: Sequence[bytes]) -> int:
-        with self.database.transaction() as writer:
+        with self.file.transaction() as writer:
             writer.executemany("INSERT INTO entries (entry) VALUES (?)", [(entry,) for entry in entries])
             return self.version()
 
     def read(self, after: int) -> list[tuple[int, bytes]]:
-        return self.database.read(
+        return self.file.read(
             "SELECT version, entry FROM entries WHERE version > ? ORDER BY version LIMIT ?", after, READ_MOST
         )
 
     def version(self) -> int:
-        [(version,)] = self.database.read("SELECT coalesce(max(version), 0) FROM entries")
+        [(version,)] = self.file.read("SELECT coalesce(max(version), 0) FROM entries")
         return int(version)
 
 
@@ -113,28 +121,27 @@ class EmbeddedRequests:
     def __init__(self, path: Path, most: int, ttl_s: float, timeout_s: float) -> None:
         self._most = most
         self._ttl_s = ttl_s
-        self.database = Database(
+        self.file = _file(
             path,
             [
                 """
-                CREATE TABLE IF NOT EXISTS records (
-                    place INTEGER PRIMARY KEY,
-                    request_id TEXT UNIQUE NOT NULL,
+                CREATE TABLE records (
                     user_id TEXT NOT NULL,
+                    request_id TEXT UNIQUE NOT NULL,
+                    place INTEGER PRIMARY KEY,
                     expires REAL NOT NULL,
                     body BLOB NOT NULL
                 )
                 """,
-                "CREATE INDEX IF NOT EXISTS of_listener ON records (user_id)",
+                "CREATE INDEX of_listener ON records (user_id)",
             ],
-            "NORMAL",
             timeout_s,
         )
 
     def put(self, records: Sequence[Record]) -> None:
         now = time.time()
         rows = [(r.request_id, r.user_id, now + self._ttl_s, r.body) for r in records]
-        with self.database.transaction() as writer:
+        with self.file.transaction() as writer:
             writer.executemany(
                 "INSERT OR REPLACE INTO records (request_id, user_id, expires, body) VALUES (?, ?, ?, ?)", rows
             )
@@ -150,15 +157,13 @@ class EmbeddedRequests:
             )
 
     def get(self, request_id: str) -> bytes | None:
-        rows = self.database.read(
-            "SELECT body FROM records WHERE request_id = ? AND expires >= ?", request_id, time.time()
-        )
+        rows = self.file.read("SELECT body FROM records WHERE request_id = ? AND expires >= ?", request_id, time.time())
         return rows[0][0] if rows else None
 
     def forget(self, user_id: str) -> int:
-        with self.database.transaction() as writer:
+        with self.file.transaction() as writer:
             erased = writer.execute("DELETE FROM records WHERE user_id = ?", (user_id,)).rowcount
-        self.database.scrub()
+        self.file.wipe(user_id.encode())
         return erased
 
 
@@ -166,13 +171,13 @@ class EmbeddedQuotas:
     """See QuotaStore. By the machine's monotonic clock, which all its processes share and nobody sets."""
 
     def __init__(self, path: Path, timeout_s: float) -> None:
-        schema = "CREATE TABLE IF NOT EXISTS buckets (client TEXT PRIMARY KEY, tokens REAL NOT NULL, at REAL NOT NULL)"
-        self.database = Database(path, [schema], "NORMAL", timeout_s)
+        schema = "CREATE TABLE buckets (client TEXT PRIMARY KEY, tokens REAL NOT NULL, at REAL NOT NULL)"
+        self.file = _file(path, [schema], timeout_s)
 
     def take(self, client: str, cost: int, per_second: float, burst: int) -> float:
-        with self.database.transaction() as writer:
+        with self.file.transaction() as writer:
             now = time.monotonic()
-            rows = self.database.read("SELECT tokens, at FROM buckets WHERE client = ?", client)
+            rows = self.file.read("SELECT tokens, at FROM buckets WHERE client = ?", client)
             tokens, at = rows[0] if rows else (burst, now)
             # After a reboot the clock starts anew, below what was stored.
             tokens = min(burst, tokens + max(0.0, now - at) * per_second)
