@@ -45,8 +45,8 @@ def test_a_transaction_is_whole_or_not_at_all(tmp_path: Path) -> None:
 
 def test_faults_come_as_the_error_asked_for(tmp_path: Path) -> None:
     file = opened(tmp_path / "rows.db")
-    with pytest.raises(AwayError, match=r"rows\.db: no such column: nothing"):
-        file.read("SELECT nothing FROM rows")
+    with pytest.raises(AwayError, match=r"rows\.db: no such column: missing"):
+        file.read("SELECT missing FROM rows")
     with pytest.raises(AwayError, match=r"rows\.db: no such table: cats"), file.transaction() as writer:
         writer.execute("DELETE FROM cats")
     (tmp_path / "words.db").write_text("these are words, and not a database" * 100)
