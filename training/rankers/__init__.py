@@ -1,0 +1,1 @@
+"""The served ranker: trained on what the sources of a bundle propose for validation queries."""
