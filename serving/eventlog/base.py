@@ -55,9 +55,15 @@ class EventLog(Protocol):
         """The same for answers."""
         ...
 
+    def held(self, user_id: str) -> dict[str, int]:
+        """How much the log holds of a listener, by kind: "events" and "records"; of Kafka, where only the keys of the
+        messages are known, "keys"."""
+        ...
+
     def forget(self, user_id: str) -> dict[str, int]:
-        """Make all that the log holds of a listener unreadable for good. How much it was, by kind: "events",
-        "records"; also in a second call, which finds nothing."""
+        """Make all of that unreadable for good. How much it was, as `held`; a second call finds nothing.
+
+        Raises LogUnavailableError where something may be left: then it must be called again."""
         ...
 
     def close(self) -> None:

@@ -10,10 +10,11 @@ from typing import Any
 from segue.v1.admin_pb2 import RequestRecord
 
 from recsys.eventlog_schema import EVENT_COLUMNS, TABLES, VERSION
-from serving.eventlog.base import PAGE, Page
-from serving.eventlog.sqlite import SqliteFile
+from serving.eventlog.base import PAGE, LogUnavailableError, Page
 from serving.events import Event
+from serving.sqlite import SqliteFile
 
+_TABLES = ("events", "records")
 _values = attrgetter(*EVENT_COLUMNS)
 _COLUMNS = ", ".join(EVENT_COLUMNS)
 _INSERT_EVENT = f"""
@@ -25,10 +26,13 @@ _INSERT_RECORD = """
 
 
 class EmbeddedLog:
-    """See `ReplayableLog`. An append is one transaction; file and timeout_s as of `SqliteFile`."""
+    """See `ReplayableLog`. An append is one transaction, on disk before it returns. timeout_s: how long it may wait for
+    those of other processes."""
 
     def __init__(self, file: Path, timeout_s: float) -> None:
-        self._database = SqliteFile(file, TABLES, VERSION, timeout_s)
+        self._database = SqliteFile(
+            file, TABLES, version=VERSION, synchronous="FULL", timeout_s=timeout_s, unavailable=LogUnavailableError
+        )
 
     def append(self, events: Sequence[Event]) -> list[bool]:
         with self._database.transaction() as connection:
@@ -52,14 +56,20 @@ class EmbeddedLog:
             yield from ((position, Event(*values)) for position, *values in rows)
 
     def end(self) -> int:
-        with self._database.reader() as connection:
-            return int(connection.execute("SELECT coalesce(max(position), 0) FROM events").fetchone()[0])
+        ((end,),) = self._database.read("SELECT coalesce(max(position), 0) FROM events")
+        return int(end)
+
+    def held(self, user_id: str) -> dict[str, int]:
+        return {
+            table: self._database.read(f"SELECT count(*) FROM {table} WHERE user_id = ?", user_id)[0][0]  # noqa: S608
+            for table in _TABLES
+        }
 
     def forget(self, user_id: str) -> dict[str, int]:
         with self._database.transaction() as connection:
             erased = {
                 table: connection.execute(f"DELETE FROM {table} WHERE user_id = ?", (user_id,)).rowcount  # noqa: S608
-                for table in ("events", "records")
+                for table in _TABLES
             }
         self._database.wipe(user_id.encode())
         return erased

@@ -57,8 +57,10 @@ class KafkaLog:
     def records(self, after: str = "", limit: int = PAGE) -> Iterator[Page[RequestRecord]]:
         return self._pages(self._records, after, limit, RequestRecord.FromString, _identity)
 
+    def held(self, user_id: str) -> dict[str, int]:
+        return {"keys": self._keys.held(user_id)}
+
     def forget(self, user_id: str) -> dict[str, int]:
-        """How many messages become unreadable is not known: counts "keys"."""
         self._delivered.clear()
         return {"keys": self._keys.destroy(user_id)}
 

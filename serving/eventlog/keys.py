@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from recsys.errors import MissingError
 from serving.eventlog.base import LogUnavailableError
-from serving.eventlog.sqlite import SqliteFile
+from serving.sqlite import SqliteFile
 
 ID_BYTES = 16
 SECRET_BYTES = 32
@@ -45,6 +45,10 @@ class KeyStore(Protocol):
         """Key id -> secret. One that was destroyed is not in it."""
         ...
 
+    def held(self, user_id: str) -> int:
+        """How many keys the listener has: 1 or 0."""
+        ...
+
     def destroy(self, user_id: str) -> int:
         """How many keys there were: 1 or 0. A key that is made for the listener later is another one."""
         ...
@@ -56,8 +60,14 @@ class EmbeddedKeys:
     """Keys in a SQLite file, for the processes of one machine."""
 
     def __init__(self, file: Path, timeout_s: float) -> None:
-        table = "CREATE TABLE IF NOT EXISTS keys (user_id TEXT PRIMARY KEY, id BLOB UNIQUE, secret BLOB NOT NULL);"
-        self._database = SqliteFile(file, table, 1, timeout_s)
+        self._database = SqliteFile(
+            file,
+            ["CREATE TABLE keys (user_id TEXT PRIMARY KEY, secret BLOB NOT NULL, id BLOB NOT NULL UNIQUE)"],
+            version=1,
+            synchronous="FULL",
+            timeout_s=timeout_s,
+            unavailable=LogUnavailableError,
+        )
 
     def keys(self, user_ids: Collection[str]) -> dict[str, Key]:
         found = self._found(user_ids)
@@ -65,7 +75,7 @@ class EmbeddedKeys:
             fresh = [Key.new() for _ in missing]
             with self._database.transaction() as connection:
                 connection.executemany(
-                    "INSERT INTO keys VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                    "INSERT INTO keys (user_id, id, secret) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
                     [(user_id, key.id, key.secret) for user_id, key in zip(missing, fresh, strict=True)],
                 )
             found |= self._found(missing)
@@ -73,6 +83,9 @@ class EmbeddedKeys:
 
     def secrets(self, key_ids: Collection[bytes]) -> dict[bytes, bytes]:
         return dict(self._rows("SELECT id, secret FROM keys WHERE id IN", key_ids))
+
+    def held(self, user_id: str) -> int:
+        return len(self._found([user_id]))
 
     def destroy(self, user_id: str) -> int:
         with self._database.transaction() as connection:
@@ -89,13 +102,12 @@ class EmbeddedKeys:
 
     def _rows(self, select: str, values: Collection[object]) -> list[Any]:
         wanted = list(set(values))
-        with self._database.reader() as connection:
-            return [
-                row
-                for start in range(0, len(wanted), _VARIABLES)
-                for chunk in [wanted[start : start + _VARIABLES]]
-                for row in connection.execute(f"{select} ({', '.join('?' * len(chunk))})", chunk)
-            ]
+        return [
+            row
+            for start in range(0, len(wanted), _VARIABLES)
+            for chunk in [wanted[start : start + _VARIABLES]]
+            for row in self._database.read(f"{select} ({', '.join('?' * len(chunk))})", *chunk)
+        ]
 
 
 class RedisKeys:
@@ -126,6 +138,10 @@ class RedisKeys:
         with self._faults():
             found = self._redis.mget([_of_key(key_id) for key_id in wanted]) if wanted else []
         return {key_id: secret for key_id, secret in zip(wanted, found, strict=True) if secret is not None}
+
+    def held(self, user_id: str) -> int:
+        with self._faults():
+            return int(self._redis.exists(_of_listener(user_id)))
 
     def destroy(self, user_id: str) -> int:
         with self._faults():
