@@ -178,5 +178,7 @@ def read(path: Path) -> Definition:
         raise MissingError(f"{path}: there is no such file; docs/experiments.md shows how to write one") from error
     except ValidationError as error:
         raise InputError(f"{path}: {faults(error)}") from error
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         raise InputError(f"{path}: not valid TOML: {error}") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
