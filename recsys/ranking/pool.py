@@ -44,19 +44,12 @@ class Pool:
         """Those candidates, in that order; a boolean mask works too."""
         return type(self)(self.n_requests, self.requests[rows], self.items[rows], self.scores[rows], self.ranks[rows])
 
-    def of_sources(self, columns: Sequence[int | None]) -> Self:
-        """The same candidates with these columns of the sources, in that order; None: a source that was not asked."""
-        asked = [-1 if column is None else column for column in columns]
-        # What is appended stands at -1.
-        scores = np.pad(self.scores, ((0, 0), (0, 1)))[:, asked]
-        ranks = np.pad(self.ranks, ((0, 0), (0, 1)), constant_values=-1)[:, asked]
-        return replace(self, scores=scores, ranks=ranks)
-
     def columns(self, sources: Sequence[int]) -> Self:
-        """The same candidates with these of the sources, in that order; -1 is a source that proposes nothing."""
+        """The same candidates with these columns of the sources, in that order; -1: of a source that was not asked."""
+        # What is appended stands at -1.
         scores = np.pad(self.scores, ((0, 0), (0, 1)))[:, sources]
         ranks = np.pad(self.ranks, ((0, 0), (0, 1)), constant_values=-1)[:, sources]
-        return type(self)(self.n_requests, self.requests, self.items, scores, ranks)
+        return replace(self, scores=scores, ranks=ranks)
 
     @classmethod
     def of(cls, sources: Sequence[Proposals], most: int = MOST) -> Self:
