@@ -51,6 +51,10 @@ class Trees:
         self._vectors = vectors
 
     def scores(self, works: Sequence[Work], pool: Pool) -> Float32:
+        return self._ranker.score(self.features(works, pool))
+
+    def features(self, works: Sequence[Work], pool: Pool) -> Float32:
+        """(len(pool), features of the ranker)."""
         if not self._as_they_stand:
             pool = pool.columns(self._sources)
         histories = [work.query.history for work in works]
@@ -60,7 +64,7 @@ class Trees:
             today=now // DAY_S,
             hour=now % DAY_S // HOUR_S,
         )
-        return self._ranker.score(features(pool, requests, self._columns, self._vectors))
+        return features(pool, requests, self._columns, self._vectors)
 
 
 class Rank:
