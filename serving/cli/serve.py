@@ -39,8 +39,9 @@ def serve(
     from recsys.files import write_bytes
     from recsys.workspace import Workspace
     from serving import logs
-    from serving.champion import ChampionModel, PinnedModel, settle
     from serving.listeners import KnownListeners
+    from serving.loaded import LoadedModels, PinnedModels, settle
+    from serving.loading import Loader
     from serving.server import Server
     from serving.settings import ServeSettings
 
@@ -48,13 +49,14 @@ def serve(
     workspace = Workspace()
     logs.configure()
     with ExitStack() as cleanup:
-        models: PinnedModel | ChampionModel
+        load = Loader(workspace.serving, settings.max_batch)
+        models: PinnedModels | LoadedModels
         if bundle is not None:
-            models = PinnedModel(bundle)
+            models = PinnedModels(bundle, load)
         else:
-            models = ChampionModel(workspace)
+            models = LoadedModels(workspace, load, lambda: settings.bundles)
             cleanup.callback(models.close)
-        folder = workspace.features / models.model.bundle.manifest.data.dataset
+        folder = workspace.features / models.get().bundle.manifest.data.dataset
         known = (folder / "manifest.json").is_file()
         listeners = KnownListeners.of_dataset(folder, settings.history_length) if known else KnownListeners({})
         server = Server(models, listeners, settings)
@@ -62,10 +64,11 @@ def serve(
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: ended.set())
         address = f"{settings.host}:{server.start()}"
-        if isinstance(models, ChampionModel):
+        load.aside = True
+        if isinstance(models, LoadedModels):
             models.watch(settings.watch_s)
         settle()
-        _say(models.model, listeners, address, pinned=bundle is not None)
+        _say(models.get(), listeners, address, pinned=bundle is not None)
         if address_file is not None:
             write_bytes(address_file, f"{address}\n".encode())
         ended.wait()
