@@ -120,11 +120,14 @@ class Catalogue:
 
     def find(self, references: Sequence[TrackReference]) -> list[Found | None]:
         """The item of each reference; None where the catalogue does not hold it."""
+        ids = [reference.track_id for reference in references]
+        if all(ids):
+            return _by_id(self.find_ids(ids))
         found: list[Found | None] = [None] * len(references)
         kinds = [reference.WhichOneof("reference") for reference in references]
         own, foreign, named = ([i for i, kind in enumerate(kinds) if kind == which] for which in KINDS)
-        for place, item in zip(own, self.find_ids([references[i].track_id for i in own]).tolist(), strict=True):
-            found[place] = Found(item, ResolvedSeed.METHOD_TRACK_ID, 1.0) if item >= 0 else None
+        for place, known in zip(own, _by_id(self.find_ids([ids[i] for i in own])), strict=True):
+            found[place] = known
         alias = [_SEPARATOR.join((references[i].source_id.source, references[i].source_id.id)) for i in foreign]
         for place, row in zip(foreign, self.aliases.first([key.encode() for key in alias]).tolist(), strict=True):
             if row >= 0:
@@ -146,7 +149,7 @@ class Catalogue:
         for name in pl.select(normalised(pl.lit(names))).to_series() if len(names) else ():
             numbers.append(self.artist_numbers[self.artist_names.all(name.encode())])
             numbers.append(np.array(self.changed.artist_names.get(name, ()), np.int32))
-        return np.concatenate(numbers).astype(np.int32)
+        return np.unique(np.concatenate(numbers)).astype(np.int32)
 
     def track_id(self, index: int) -> str:
         return self.track(index).track_id if index >= self.n_base else self.ids.strings[index].decode()
@@ -179,3 +182,7 @@ class Catalogue:
         keys = asked.select(name_key(pl.col("artist"), pl.col("title"))).to_series()
         songs = self.columns.words["songs"].numbers(keys)
         return [self.columns.by["songs"].under(songs[i : i + 1]) for i in range(len(songs))]
+
+
+def _by_id(items: Int32) -> list[Found | None]:
+    return [Found(item, ResolvedSeed.METHOD_TRACK_ID, 1.0) if item >= 0 else None for item in items.tolist()]

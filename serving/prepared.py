@@ -12,7 +12,7 @@ from __future__ import annotations
 import fcntl
 import shutil
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
@@ -115,12 +115,16 @@ def _make(bundle_folder: Path, folder: Path) -> None:
 
 
 def _now(bundle_folder: Path, folder: Path) -> dict[str, Stamps]:
-    return {"bundle": _stamps(bundle_folder), "files": _stamps(folder)}
+    made = (path for path in folder.rglob("*") if path.is_file() and path.name != "prepared.json")
+    return {
+        "bundle": _stamps(bundle_folder, ["manifest.json", *read_manifest(bundle_folder).files]),
+        "files": _stamps(folder, [str(path.relative_to(folder)) for path in made]),
+    }
 
 
-def _stamps(folder: Path) -> Stamps:
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "prepared.json")
-    return {str(path.relative_to(folder)): (path.stat().st_size, path.stat().st_mtime_ns) for path in files}
+def _stamps(folder: Path, names: Iterable[str]) -> Stamps:
+    stats = {name: (folder / name).stat() for name in sorted(names)}
+    return {name: (stat.st_size, stat.st_mtime_ns) for name, stat in stats.items()}
 
 
 @contextmanager
