@@ -21,8 +21,8 @@ from recsys.errors import SegueError
 
 # The order of the work, which is the order of `segue --help`.
 ORDER = (
-    "demo", "doctor", "simulate", "import", "features", "store", "report", "train", "tune", "evaluate", "promote",
-    "serve", "ask",
+    "demo", "doctor", "simulate", "import", "features", "store", "report", "train", "tune", "evaluate", "ranker",
+    "promote", "serve", "ask", "experiments", "explain", "rollback", "forget",
 )  # fmt: skip
 
 

@@ -63,7 +63,7 @@ def fallbacks(work: Work, sources: Sequence[str]) -> list[Fallback]:
         Fallback.CODE_SOURCE_FAILED: "{} failed",
         Fallback.CODE_RANKER_FAILED: "the ranker failed, and the order is that of the sources",
         Fallback.CODE_STATE_UNAVAILABLE: "what is known of the listener could not be read",
-        Fallback.CODE_BUNDLE_UNAVAILABLE: "{} is not loaded, and the champion answered",
+        Fallback.CODE_BUNDLE_UNAVAILABLE: "the listener's arms could not be served ({}), and the champion answered",
     }
     return [
         Fallback(code=f.code, message=f"{causes[f.code].format(f.detail)}; {by}", sources=used) for f in work.fallbacks

@@ -12,6 +12,7 @@ from segue.v1 import recommendation_pb2 as pb
 from segue.v1.recommendation_pb2 import Fallback
 from segue.v1.track_pb2 import ResolvedSeed, TrackReference
 
+from recsys.experiments import Experiments
 from recsys.policy import SurfacePolicy
 from recsys.ragged import Int32
 from recsys.ranking.filters import Filter
@@ -19,6 +20,7 @@ from serving import filters, reasons
 from serving.answered import Answered
 from serving.batcher import Batcher
 from serving.catalogue import Found
+from serving.experiments import choose
 from serving.listeners import Listeners
 from serving.model import Model
 from serving.models import Models
@@ -50,6 +52,8 @@ class RecommendationService:
     listeners: Listeners
     batcher: Batcher[Work]
     answered: Callable[[Answered], None]
+    experiments: Callable[[], Experiments] = Experiments
+    """Those of the moment."""
 
     def Recommend(self, request: pb.RecommendRequest, caller: Caller) -> pb.RecommendResponse:  # noqa: N802
         response = pb.RecommendResponse()
@@ -77,9 +81,11 @@ class RecommendationService:
     ) -> None:
         """Fill ``response``: all three look alike."""
         now_s = time.time()
-        model, arms = self.models.get(request.bundle), dict[str, str]()
-        catalogue, pipeline = model.catalogue, model.pipeline(surface)
+        choice = choose(self.models, self.experiments(), request.bundle, request.user_id, surface)
+        model, pipeline, catalogue = choice.model, choice.pipeline, choice.model.catalogue
         listener, fallen = self._listener(request)
+        if choice.missed:
+            fallen.append(Fallen(Fallback.CODE_BUNDLE_UNAVAILABLE, choice.missed))
         if seeds:
             found = catalogue.find(seeds)
             history, beside = _indices(found), dict[str, np.ndarray]()
@@ -104,7 +110,7 @@ class RecommendationService:
         response.request_id = request.request_id
         response.bundle = model.name
         response.history = len(history)
-        response.arms.update(arms)
+        response.arms.update(choice.arms)
         asked_in = {s.source_id.source for s in seeds if s.WhichOneof("reference") == "source_id"}
         for seed, known in zip(seeds, found, strict=True):
             if known is None:
@@ -133,7 +139,7 @@ class RecommendationService:
         response.fallbacks.extend(reasons.fallbacks(work, names))
         self.answered(
             Answered(
-                request.request_id, int(now_s * 1e6), surface, request.user_id, model, arms, pipeline.policy.version,
+                request.request_id, int(now_s * 1e6), surface, request.user_id, model, choice.arms, pipeline.policy.version,
                 names, work,
             )
         )  # fmt: skip
