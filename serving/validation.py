@@ -53,18 +53,18 @@ def check(request: Request) -> None:
 
 
 def _violations(request: Request) -> Iterator[Violation]:
-    if len(request.request_id) > MAX_REQUEST_ID or not _printable_ascii(request.request_id):
+    if len(request.request_id) > MAX_REQUEST_ID or not printable_ascii(request.request_id):
         yield "request_id", f"must be at most {MAX_REQUEST_ID} printable ASCII characters"
     if request.HasField("limit") and not 1 <= request.limit <= MAX_LIMIT:
         yield "limit", f"must be 1 to {MAX_LIMIT}, is {request.limit}"
-    yield from _short("user_id", request.user_id, MAX_USER_ID_BYTES)
-    yield from _short("bundle", request.bundle, MAX_STRING_BYTES)
+    yield from short("user_id", request.user_id, MAX_USER_ID_BYTES)
+    yield from short("bundle", request.bundle, MAX_STRING_BYTES)
     if isinstance(request, pb.RecommendRequest):
         if not request.user_id:
             yield "user_id", "is required"
         if request.surface not in SURFACES:
-            yield "surface", f"must be {' or '.join(filter(None, SURFACES))}, is {_shown(request.surface)}"
-        yield from _short("context", request.context, MAX_STRING_BYTES)
+            yield "surface", f"must be {' or '.join(filter(None, SURFACES))}, is {shown(request.surface)}"
+        yield from short("context", request.context, MAX_STRING_BYTES)
         yield from _references("history", request.history, MAX_SEEDS)
     else:
         if not request.seeds:
@@ -73,12 +73,12 @@ def _violations(request: Request) -> Iterator[Violation]:
     yield from _filters(request.filters)
 
 
-def _short(field: str, text: str, most: int) -> Iterator[Violation]:
+def short(field: str, text: str, most: int) -> Iterator[Violation]:
     if len(text.encode()) > most:
         yield field, f"must be at most {most} bytes, is {len(text.encode())}"
 
 
-def _printable_ascii(text: str) -> bool:
+def printable_ascii(text: str) -> bool:
     return text.isascii() and text.isprintable()
 
 
@@ -92,23 +92,23 @@ def _filters(filters: pb.Filters) -> Iterator[Violation]:
     yield from _references("filters.only_tracks", filters.only_tracks, MAX_ONLY_TRACKS)
     yield from _references("filters.only_artists", filters.only_artists, MAX_ONLY_ARTISTS)
     if filters.market and not MARKET.fullmatch(filters.market):
-        yield "filters.market", f"must be an ISO 3166-1 alpha-2 code such as SE, is {_shown(filters.market)}"
+        yield "filters.market", f"must be an ISO 3166-1 alpha-2 code such as SE, is {shown(filters.market)}"
     yield from _release_range(filters.released_from, filters.released_to)
-    yield from _words("filters.any_tags", filters.any_tags, MAX_TAGS)
-    yield from _words("filters.exclude_tags", filters.exclude_tags, MAX_TAGS)
-    yield from _words("filters.licences", filters.licences, MAX_LICENCES)
+    yield from words("filters.any_tags", filters.any_tags, MAX_TAGS)
+    yield from words("filters.exclude_tags", filters.exclude_tags, MAX_TAGS)
+    yield from words("filters.licences", filters.licences, MAX_LICENCES)
 
 
 def _release_range(first: str, last: str) -> Iterator[Violation]:
     days = {"filters.released_from": first, "filters.released_to": last}
-    wrong = [field for field, text in days.items() if text and not _is_day(text)]
+    wrong = [field for field, text in days.items() if text and not is_day(text)]
     for field in wrong:
-        yield field, f"must be a day as YYYY-MM-DD, is {_shown(days[field])}"
+        yield field, f"must be a day as YYYY-MM-DD, is {shown(days[field])}"
     if first and last and not wrong and first > last:
         yield "filters.released_to", f"must not be before released_from, {first}, is {last}"
 
 
-def _is_day(text: str) -> bool:
+def is_day(text: str) -> bool:
     if not DAY.fullmatch(text):
         return False
     try:
@@ -118,12 +118,12 @@ def _is_day(text: str) -> bool:
     return True
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     """Short: errors travel in headers."""
     return repr(text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "...")
 
 
-def _words(field: str, words: Collection[str], most: int) -> Iterator[Violation]:
+def words(field: str, words: Collection[str], most: int) -> Iterator[Violation]:
     if len(words) > most:
         yield field, f"must hold at most {most}, holds {len(words)}"
         return
