@@ -14,6 +14,7 @@ from segue.v1 import recommendation_pb2
 from recsys.errors import InputError
 from serving.batcher import Batcher
 from serving.gate import Gate
+from serving.inspection import Inspection
 from serving.listeners import Listeners
 from serving.models import Models
 from serving.pipeline.pipeline import Pipeline
@@ -31,8 +32,11 @@ LAST_WORDS_S = 0.5
 class Server:
     """Listens from `start` to `drain`."""
 
-    def __init__(self, models: Models, listeners: Listeners, settings: ServeSettings) -> None:
+    def __init__(
+        self, models: Models, listeners: Listeners, settings: ServeSettings, inspection: Inspection | None = None
+    ) -> None:
         self._settings = settings
+        self._inspection = inspection or Inspection()
         self._gate = Gate()
         self._health = health.HealthServicer()
         self._grpc = grpc.server(
@@ -41,9 +45,12 @@ class Server:
             maximum_concurrent_rpcs=settings.max_concurrent,
             options=[("grpc.max_receive_message_length", settings.max_message_bytes), ("grpc.so_reuseport", 0)],
         )
-        self._batcher: Batcher[Work] = Batcher(_run, max_batch=settings.max_batch)
-        service = RecommendationService(models, listeners, self._batcher, lambda answered: None)
-        self._grpc.add_generic_rpc_handlers((handlers(SERVICE, service, self._gate),))
+        metrics = self._inspection.metrics
+        self._batcher: Batcher[Work] = Batcher(
+            self._run, max_batch=settings.max_batch, observe=metrics.batch, dropped=metrics.dropped
+        )
+        service = RecommendationService(models, listeners, self._batcher, self._inspection.answered)
+        self._grpc.add_generic_rpc_handlers((handlers(SERVICE, service, self._gate, self._inspection),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
         names = (SERVICE.full_name, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._grpc)
@@ -68,7 +75,7 @@ class Server:
         self._grpc.stop(LAST_WORDS_S).wait()
         self._batcher.close()
 
-
-def _run(pipeline: Hashable, works: Sequence[Work]) -> None:
-    assert isinstance(pipeline, Pipeline)
-    pipeline.run(works)
+    def _run(self, pipeline: Hashable, works: Sequence[Work]) -> None:
+        assert isinstance(pipeline, Pipeline)
+        pipeline.run(works, self._inspection.metrics.stage)
+        self._inspection.metrics.queue(self._batcher.load.waiting)

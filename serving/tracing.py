@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -99,12 +99,12 @@ class Tracing:
         self._tracer = self._provider.get_tracer("segue")
 
     def call(
-        self, service: str, method: str, metadata: Iterable[tuple[str, str | bytes]]
+        self, service: str, method: str, metadata: Callable[[], Iterable[tuple[str, str | bytes]]]
     ) -> AbstractContextManager[Call]:
         """Around a call; what `stages` is told within it, in the same thread, is part of it."""
         if not self._on:
             return _NOT_TRACED
-        parent = next((value for name, value in metadata if name == "traceparent"), "")
+        parent = next((value for name, value in metadata() if name == "traceparent"), "")
         context = self._propagator.extract({"traceparent": str(parent)}) if parent else None
         if not context and random.random() >= self._share:  # noqa: S311 - no secret
             return _NOT_TRACED

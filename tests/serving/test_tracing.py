@@ -30,7 +30,7 @@ def traced(share: float, *calls: tuple[tuple[str, str], ...], code: int = 0) -> 
     tracing = Tracing(TracingSettings.load(share=share), exporter)
     ids = []
     for metadata in calls:
-        with tracing.call(SERVICE, "Recommend", metadata) as call:
+        with tracing.call(SERVICE, "Recommend", lambda given=metadata: given) as call:
             tracing.stages(PASSED, NOW)
             call.ended(code, "NOT_FOUND" if code else "OK", "r1")
         ids.append(call.trace_id)
@@ -92,7 +92,7 @@ def test_a_share_of_the_others() -> None:
 
 def test_off_is_nothing() -> None:
     tracing = Tracing(TracingSettings.load(share=1.0))
-    with tracing.call(SERVICE, "Recommend", (("traceparent", f"00-{TRACE}-{PARENT}-01"),)) as call:
+    with tracing.call(SERVICE, "Recommend", lambda: [("traceparent", f"00-{TRACE}-{PARENT}-01")]) as call:
         tracing.stages(PASSED, NOW)
         call.ended(0, "OK", "r1")
     assert call.trace_id == ""
@@ -134,7 +134,7 @@ def collector() -> Iterator[tuple[str, list[ExportTraceServiceRequest]]]:
 def test_a_collector_gets_them(collector: tuple[str, list[ExportTraceServiceRequest]]) -> None:
     endpoint, taken = collector
     tracing = Tracing(TracingSettings.load(endpoint=endpoint, share=1.0))
-    with tracing.call(SERVICE, "Recommend", ()):
+    with tracing.call(SERVICE, "Recommend", tuple):
         tracing.stages(PASSED, time.time_ns())
     tracing.close()
     resource = taken[0].resource_spans[0]
@@ -147,7 +147,7 @@ def test_a_collector_gets_them(collector: tuple[str, list[ExportTraceServiceRequ
 def test_nobody_there_to_take_them_fails_no_call() -> None:
     tracing = Tracing(TracingSettings.load(endpoint="http://localhost:1/v1/traces", share=1.0, timeout_s=0.5))
     for _ in range(5000):  # more than the queue holds
-        with tracing.call(SERVICE, "Recommend", ()) as call:
+        with tracing.call(SERVICE, "Recommend", tuple) as call:
             pass
         assert call.trace_id
     tracing.close()

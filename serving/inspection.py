@@ -1,0 +1,122 @@
+"""What is told of every call: its figures, its trace, and its line in the log."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+import numpy as np
+import structlog
+from google.protobuf.message import Message
+from google.rpc import code_pb2
+from segue.v1 import recommendation_pb2 as pb
+from segue.v1.feedback_pb2 import RecordEventsResponse
+
+from serving.answered import Answered
+from serving.metrics import Metrics
+from serving.records import Records
+from serving.security.guard import caller
+from serving.security.pseudonyms import Pseudonyms
+from serving.tracing import Tracing, TracingSettings
+
+log = structlog.get_logger("segue.access")
+
+CODES: dict[int, str] = {value: name for name, value in code_pb2.Code.items()}
+ANSWERS = (pb.RecommendResponse, pb.ContinuePlaylistResponse, pb.SimilarTracksResponse)
+FALLBACKS = {value: name.removeprefix("CODE_") for name, value in pb.Fallback.Code.items()}
+
+
+class Told:
+    """What a call's line in the log will say; `rpc` adds to ``entry`` as it learns more."""
+
+    __slots__ = ("code", "entry", "shed")
+
+    def __init__(self, method: str) -> None:
+        self.entry: dict[str, Any] = {"method": method}
+        self.code: int = code_pb2.OK
+        self.shed = ""
+        """Why the call was turned away: "queue", "draining"."""
+
+    def response(self, response: Message) -> None:
+        """What an answer was, in a few figures."""
+        if isinstance(response, ANSWERS):
+            self.entry["bundle"] = response.bundle
+            self.entry["tracks"] = len(response.tracks)
+            self.entry["unknown_seeds"] = len(response.unknown_seeds)
+            if response.fallbacks:
+                self.entry["fallbacks"] = [FALLBACKS[each.code] for each in response.fallbacks]
+        elif isinstance(response, RecordEventsResponse):
+            self.entry["stored"] = response.stored
+            self.entry["duplicates"] = response.duplicates
+            self.entry["rejected"] = len(response.rejected)
+
+
+class Inspection:
+    """One for a server: told of calls by `rpc`, of answers by the service. Without arguments it only counts.
+
+    ``calls``: share of the answered calls that are logged; those that failed always are.
+    """
+
+    def __init__(
+        self,
+        metrics: Metrics | None = None,
+        tracing: Tracing | None = None,
+        records: Records | None = None,
+        pseudonyms: Pseudonyms | None = None,
+        calls: float = 1.0,
+    ) -> None:
+        self.metrics = metrics or Metrics()
+        self._tracing = tracing or Tracing(TracingSettings(endpoint=""))
+        self._records = records
+        self._pseudonyms = pseudonyms or Pseudonyms()
+        self._calls = calls
+
+    @contextmanager
+    def call(self, service: str, method: str, context: grpc.ServicerContext) -> Iterator[Told]:
+        """Around a call, from its bytes to its status."""
+        started = time.perf_counter()
+        told = Told(method)
+        self.metrics.entered()
+        try:
+            with self._tracing.call(service, method, context.invocation_metadata) as traced:
+                yield told
+                name = CODES[told.code]
+                traced.ended(told.code, name, told.entry.get("request_id", ""))
+        finally:
+            self.metrics.left()
+        seconds = time.perf_counter() - started
+        self.metrics.request(method, name, seconds)
+        if told.shed:
+            self.metrics.shed(told.shed)
+        if told.code == code_pb2.OK and self._calls < 1 and random.random() >= self._calls:  # noqa: S311 - no secret
+            return
+        if traced.trace_id:
+            told.entry["trace_id"] = traced.trace_id
+        if client := caller():
+            told.entry["client"] = client
+        log.info("call", **told.entry, code=name, ms=round(1000 * seconds, 2))
+
+    def refused(self, method: str, code: str) -> None:
+        """A call that did not get as far as `call`."""
+        self.metrics.request(method.rpartition("/")[2], code, 0.0)
+        if code == "RESOURCE_EXHAUSTED":
+            self.metrics.shed("quota")
+
+    def user(self, user_id: str) -> str:
+        """A listener in the log."""
+        return self._pseudonyms.of(user_id)
+
+    def answered(self, answer: Answered) -> None:
+        """Within `call`, in its thread."""
+        work = answer.work
+        self._tracing.stages(work.passed, time.time_ns())
+        for fallen in work.fallbacks:
+            self.metrics.fallback(fallen.code, fallen.detail)
+        explored = int(np.count_nonzero(~np.isnan(work.slate.propensities)))
+        self.metrics.served(answer.model.name, work.slate.candidates.items, explored)
+        if self._records is not None:
+            self._records.add(answer)
