@@ -4,6 +4,6 @@
 """
 
 from recsys.experiments.assignment import Assignment, Experiments, bucket
-from recsys.experiments.definition import Arm, Definition, Experiment, read
+from recsys.experiments.definition import BUCKETS, SURFACES, Arm, Definition, Experiment, read
 
-__all__ = ["Arm", "Assignment", "Definition", "Experiment", "Experiments", "bucket", "read"]
+__all__ = ["BUCKETS", "SURFACES", "Arm", "Assignment", "Definition", "Experiment", "Experiments", "bucket", "read"]
