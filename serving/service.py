@@ -24,7 +24,7 @@ from serving.experiments import choose
 from serving.listeners import Listeners
 from serving.model import Model
 from serving.models import Models
-from serving.pipeline.query import Fallen, Query, Work
+from serving.pipeline.query import NOTHING, Fallen, Query, Work
 from serving.rpc import Caller
 from serving.store.base import NOBODY, Listener, StoreUnavailableError
 from serving.validation import DEFAULT_LIMIT, Request
@@ -32,6 +32,7 @@ from serving.validation import DEFAULT_LIMIT, Request
 Response = pb.RecommendResponse | pb.ContinuePlaylistResponse | pb.SimilarTracksResponse
 
 DAY_S = 86_400
+NEVER = np.zeros(0, np.float32)
 
 EXPLICIT = {
     "allow": pb.EXPLICIT_FILTER_ALLOW,
@@ -89,6 +90,8 @@ class RecommendationService:
         if seeds:
             found = catalogue.find(seeds)
             history, beside = _indices(found), dict[str, np.ndarray]()
+            if context in model.contexts:
+                beside["context"] = np.full(len(history), model.contexts[context], np.int64)
         else:
             found = []
             history, beside = _heard(model, listener)
@@ -97,7 +100,7 @@ class RecommendationService:
             request.limit if request.HasField("limit") else DEFAULT_LIMIT,
             _filters(model, request.filters, pipeline.policy),
             beside,
-            catalogue.find_ids(listener.dislikes),
+            catalogue.find_ids(listener.dislikes) if listener.dislikes else NOTHING,
             *_seen(model, listener, now_s),
             request.filters.artist_spacing if request.filters.HasField("artist_spacing") else None,
             Fallback.CODE_UNKNOWN_TRACKS if seeds or len(listener.plays) else Fallback.CODE_UNKNOWN_LISTENER,
@@ -161,6 +164,8 @@ def _indices(found: Sequence[Found | None]) -> Int32:
 def _heard(model: Model, listener: Listener) -> tuple[Int32, dict[str, np.ndarray]]:
     """The plays that the catalogue holds, and what is told beside each."""
     plays = listener.plays
+    if not plays:
+        return NOTHING, {}
     items = model.catalogue.find_ids(plays.track_ids)
     known = items >= 0
     codes = model.contexts
@@ -174,6 +179,8 @@ def _heard(model: Model, listener: Listener) -> tuple[Int32, dict[str, np.ndarra
 
 def _seen(model: Model, listener: Listener, now_s: float) -> tuple[Int32, np.ndarray]:
     """What was heard lately, and how many days ago."""
+    if not listener.plays:
+        return NOTHING, NEVER
     items = model.catalogue.find_ids(listener.plays.track_ids)
     days = (now_s - np.array(listener.plays.ts, np.float64)) / DAY_S
     return items[items >= 0], np.maximum(days[items >= 0], 0).astype(np.float32)

@@ -73,8 +73,8 @@ class RecommendRequest(_message.Message):
     the bundle of the listener's arms, else the champion.
     """
     context: _builtins.str
-    """What the listener does right now, in the words of the training data ("workout", "car"); at most 512 bytes. Empty:
-    unknown.
+    """What the listener does meanwhile, in the words of the training data ("workout", "car"): a model that reads contexts
+    takes it for that of every track of `history`. At most 512 bytes. Empty: unknown.
     """
     @_builtins.property
     def history(self) -> _containers.RepeatedCompositeFieldContainer[_track_pb2.TrackReference]:
