@@ -141,7 +141,7 @@ def test_an_event_without_a_time_happens_now(world: World) -> None:
 def test_faults_are_rejected_by_name_and_the_rest_is_stored(world: World) -> None:
     elsewhere = TrackReference(source_id=SourceId(source="spotify", id="x"))
     response = world.service.RecordEvents(
-        request(event(1), event(2, user_id=""), event(3, elsewhere), event(4, "new in no catalogue"), event(1)),
+        request(event(1), event(2, user_id=""), event(3, elsewhere), event(4, "in no catalogue"), event(1)),
         Caller(),
     )
     assert (response.stored, response.duplicates) == (2, 1)
