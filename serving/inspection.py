@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
 
 import grpc
 import numpy as np
@@ -17,7 +20,8 @@ from segue.v1 import recommendation_pb2 as pb
 from segue.v1.feedback_pb2 import RecordEventsResponse
 
 from serving.answered import Answered
-from serving.metrics import Metrics
+from serving.metrics import LoadedBundle, Metrics
+from serving.model import Model
 from serving.records import Records
 from serving.security.guard import caller
 from serving.security.pseudonyms import Pseudonyms
@@ -28,6 +32,14 @@ log = structlog.get_logger("segue.access")
 CODES: dict[int, str] = {value: name for name, value in code_pb2.Code.items()}
 ANSWERS = (pb.RecommendResponse, pb.ContinuePlaylistResponse, pb.SimilarTracksResponse)
 FALLBACKS = {value: name.removeprefix("CODE_") for name, value in pb.Fallback.Code.items()}
+
+
+class HasLoaded(Protocol):
+    """The models of a server."""
+
+    def loaded(self) -> Sequence[Model]:
+        """Each once, the champion first."""
+        ...
 
 
 class Told:
@@ -74,6 +86,7 @@ class Inspection:
         self._records = records
         self._pseudonyms = pseudonyms or Pseudonyms()
         self._calls = calls
+        self._ended = threading.Event()
 
     @contextmanager
     def call(self, service: str, method: str, context: grpc.ServicerContext) -> Iterator[Told]:
@@ -120,3 +133,50 @@ class Inspection:
         self.metrics.served(answer.model.name, work.slate.candidates.items, explored)
         if self._records is not None:
             self._records.add(answer)
+
+    def counted(self, load: Callable[[Path], Model]) -> Callable[[Path], Model]:
+        """``load``, and what became of the bundle."""
+
+        def counting(folder: Path) -> Model:
+            try:
+                model = load(folder)
+            except Exception:
+                self.metrics.load("refused")
+                raise
+            self.metrics.load("loaded")
+            return model
+
+        return counting
+
+    def watch(self, models: HasLoaded, every_s: float = 5.0) -> None:
+        """Tell what is loaded, and what was shown of it, from now on until `close`."""
+
+        def run() -> None:
+            while not self._ended.wait(every_s):
+                self._look(models)
+
+        self._look(models)
+        threading.Thread(target=run, name="inspection", daemon=True).start()
+
+    def close(self, within_s: float = 10.0) -> None:
+        """Write the records and send the traces that wait, within about that time."""
+        self._ended.set()
+        if self._records is not None:
+            self._records.close(within_s)
+        self._tracing.close()
+
+    def _look(self, models: HasLoaded) -> None:
+        self.metrics.bundles(
+            [
+                LoadedBundle(model.name, _timestamp(model.bundle.manifest.created_at), model.columns.artists)
+                for model in models.loaded()
+            ]
+        )
+
+
+def _timestamp(text: str) -> float:
+    """0 where a manifest holds another text than a time."""
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        return 0.0

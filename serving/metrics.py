@@ -8,11 +8,10 @@ environment prometheus_client keeps every worker's values in memory-mapped files
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
@@ -43,6 +42,19 @@ class MetricsSettings(Settings, table="metrics"):
     """Seconds over which coverage and concentration are told: of this window and the one before."""
 
 
+class LoadedBundle(NamedTuple):
+    """A bundle that answers requests."""
+
+    name: str
+    created: float
+    """Seconds since 1970 UTC."""
+    artists: Int32
+    """(n,) dense artist of each track of its catalogue as it is now."""
+
+
+ROLES = ("champion", "named")
+
+
 class _Bound(dict[Hashable, Any]):
     """The children of a metric by their labels, each looked up once: labels() costs more than all the rest."""
 
@@ -66,8 +78,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         folder = os.environ.get(FOLDER)
         self._shown = Shown(Path(folder) if folder else None, window_s)
-        self._artists: dict[str, Callable[[], Int32]] = {}
-        self._ended = threading.Event()
+        self._known: set[str] = set()
 
         self._requests = self._histogram("request_seconds", "Time of a call.", SECONDS, "method", "code")
         self._stages = self._histogram("stage_seconds", "Time of a stage, a batch at once.", SECONDS, "stage")
@@ -176,44 +187,28 @@ class Metrics:
         self._log_version.set(version)
         self._log_read.set(ts)
 
-    def bundle_loaded(self, name: str, role: str, created: float, artists: Callable[[], Int32]) -> None:
-        """A bundle is served from now on, as "champion" or "named". ``created``: seconds since 1970; ``artists``: the
-        dense artist of each track of its catalogue of the moment."""
-        self._loads["loaded"].inc()
-        self._info[name, role].set(1)
-        self._created[name].set(created)
-        self._shown.open(name, len(artists()))
-        self._artists = {**self._artists, name: artists}
+    def load(self, outcome: str) -> None:
+        """A bundle was "loaded" or "refused"."""
+        self._loads[outcome].inc()
 
-    def bundle_refused(self) -> None:
-        """A new bundle was not taken; the old one serves on."""
-        self._loads["refused"].inc()
-
-    def bundle_unloaded(self, name: str, role: str) -> None:
-        self._info[name, role].set(0)
-        self._shown.close(name)
-        self._artists = {other: artists for other, artists in self._artists.items() if other != name}
-
-    def publish(self) -> None:
-        """Add up what all workers have shown, and set coverage and concentration."""
-        for bundle, artists in self._artists.items():
-            now = artists()
-            shown = self._shown.counts(bundle, len(now))
-            self._coverage[bundle].set(float((shown > 0).mean()))
-            self._gini[bundle].set(concentration(shown, now))
-            self._catalogue[bundle].set(len(now))
-
-    def start(self, every_s: float = 10.0) -> None:
-        """`publish` every so many seconds, in the background, until `close`."""
-
-        def run() -> None:
-            while not self._ended.wait(every_s):
-                self.publish()
-
-        threading.Thread(target=run, name="metrics", daemon=True).start()
-
-    def close(self) -> None:
-        self._ended.set()
+    def bundles(self, loaded: Sequence[LoadedBundle]) -> None:
+        """What is loaded now, the champion first; told now and then. Adds up what all workers have shown of each."""
+        here = {bundle.name for bundle in loaded}
+        for name in self._known - here:
+            self._shown.close(name)
+            for role in ROLES:
+                self._info[name, role].set(0)
+        for place, bundle in enumerate(loaded):
+            if bundle.name not in self._known:
+                self._shown.open(bundle.name, len(bundle.artists))
+            for role in ROLES:
+                self._info[bundle.name, role].set(int(role == ROLES[min(place, 1)]))
+            self._created[bundle.name].set(bundle.created)
+            shown = self._shown.counts(bundle.name, len(bundle.artists))
+            self._coverage[bundle.name].set(float((shown > 0).mean()))
+            self._gini[bundle.name].set(concentration(shown, bundle.artists))
+            self._catalogue[bundle.name].set(len(bundle.artists))
+        self._known = here
 
     def _counter(self, name: str, what: str, *labels: str) -> _Bound:
         return self._bound(Counter(f"segue_{name}", what, labels, registry=self.registry), labels)

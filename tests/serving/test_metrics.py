@@ -16,9 +16,9 @@ from segue.v1.recommendation_pb2 import Fallback
 
 from recsys.errors import InputError
 from recsys.ragged import Int32
-from serving.metrics import Metrics, MetricsSettings, exposed, of_all_workers, worker_died
+from serving.metrics import ROLES, LoadedBundle, Metrics, MetricsSettings, exposed, of_all_workers, worker_died
 
-ARTISTS = np.array([0, 0, 1, 1], np.int32)
+B1 = LoadedBundle("b1", 1_000.0, np.array([0, 0, 1, 1], np.int32))
 
 
 def items(*numbers: int) -> Int32:
@@ -49,7 +49,9 @@ def everything(metrics: Metrics) -> None:
     metrics.shed("quota")
     metrics.fallback(Fallback.CODE_SOURCE_LATE, "main")
     metrics.fallback(Fallback.CODE_SOURCE_LATE, "main")
-    metrics.bundle_loaded("b1", "champion", 1_000.0, lambda: ARTISTS)
+    metrics.load("loaded")
+    metrics.load("refused")
+    metrics.bundles([B1])
     metrics.served("b1", items(0, 1), explored=1)
     metrics.served("b1", items(1, 2))
     metrics.events(5, 2, 0, 0.003)
@@ -58,8 +60,7 @@ def everything(metrics: Metrics) -> None:
     metrics.records_waiting("state", 7)
     metrics.dependency_error("log")
     metrics.catalogue_read(12, 1_700_000_001.0)
-    metrics.bundle_refused()
-    metrics.publish()
+    metrics.bundles([B1])
 
 
 def test_each_thing_that_happens_is_told() -> None:
@@ -106,26 +107,29 @@ def test_each_thing_that_happens_is_told() -> None:
 
 def test_a_bundle_that_is_gone_is_told_as_gone() -> None:
     metrics = Metrics()
-    metrics.bundle_loaded("b1", "champion", 1_000.0, lambda: ARTISTS)
-    metrics.bundle_unloaded("b1", "champion")
+    metrics.bundles([B1])
+    metrics.bundles([B1._replace(name="b2"), B1])
+    metrics.bundles([B1._replace(name="b2")])
     metrics.served("b1", items(0))  # a request that began with it
-    metrics.publish()
     found = read(metrics.registry)
-    assert found["bundle_info{bundle=b1,role=champion}"] == 0
-    assert "coverage_ratio{bundle=b1}" not in found
+    infos = {
+        (name, role): found[f"bundle_info{{bundle={name},role={role}}}"] for name in ("b1", "b2") for role in ROLES
+    }
+    assert infos == {("b1", "champion"): 0, ("b1", "named"): 0, ("b2", "champion"): 1, ("b2", "named"): 0}
 
 
 WORKER = """
 import os, sys
 import numpy as np
-from serving.metrics import Metrics
+from serving.metrics import LoadedBundle, Metrics
 metrics = Metrics()
-metrics.bundle_loaded("b1", "champion", 1000.0, lambda: np.array([0, 0, 1, 1], np.int32))
+bundle = LoadedBundle("b1", 1000.0, np.array([0, 0, 1, 1], np.int32))
+metrics.bundles([bundle])
 metrics.entered()
 metrics.request("Recommend", "OK", 0.004)
 metrics.served("b1", np.array([int(sys.argv[1]), 3], np.int32))
 metrics.catalogue_read(int(sys.argv[1]), 1_700_000_000.0 + int(sys.argv[1]))
-metrics.publish()
+metrics.bundles([bundle])
 print(os.getpid(), flush=True)
 sys.stdin.read()
 """
