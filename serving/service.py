@@ -140,12 +140,9 @@ class RecommendationService:
                 )
             )
         response.fallbacks.extend(reasons.fallbacks(work, names))
-        self.answered(
-            Answered(
-                request.request_id, int(now_s * 1e6), surface, request.user_id, model, choice.arms, pipeline.policy.version,
-                names, work,
-            )
-        )  # fmt: skip
+        version = pipeline.policy.version
+        who = request.request_id, int(now_s * 1e6), surface, request.user_id
+        self.answered(Answered(*who, model, choice.arms, version, names, work))
 
     def _listener(self, request: Request) -> tuple[Listener, list[Fallen]]:
         """What is known of the listener; of one who cannot be read nothing is."""

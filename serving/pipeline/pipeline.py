@@ -54,10 +54,9 @@ class Pipeline:
     def _permit(self, work: Work) -> None:
         query = work.query
         permit = self._permits.permit(query.filters)
-        work.allowed, work.denied = permit.shared, permit.denied
-        if self.policy.mask_seeds and len(query.history):
-            seeds = self._columns.versions(query.history)
-            work.denied = np.concatenate([work.denied, seeds])
+        masked = np.concatenate([query.denied, query.history]) if self.policy.mask_seeds else query.denied
+        work.allowed = permit.shared
+        work.denied = np.concatenate([permit.denied, self._columns.versions(masked)])
 
 
 class _Clock:

@@ -30,7 +30,7 @@ class Query:
     beside: Mapping[str, np.ndarray] = field(default_factory=dict)
     """What is told of each play of the history: time, context, skips (recsys.plays)."""
     denied: Int32 = field(default_factory=lambda: NOTHING)
-    """What this request alone may not have: excluded and disliked tracks."""
+    """Disliked tracks, which come in no version."""
     seen: Int32 = field(default_factory=lambda: NOTHING)
     """What the listener heard or was shown lately, the latest last."""
     seen_days: Float32 = field(default_factory=lambda: np.zeros(0, np.float32))
