@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import faiss
 import numpy as np
 
 from recsys.ragged import Float32, Int32, Ragged
 from recsys.retrieval.allowed import Allowed
 from recsys.retrieval.denied import search_without
+from recsys.retrieval.exact import nearest
 from recsys.scoring.base import top_k
 
 
 class Index(Protocol):
     """Finds, for each query, the vectors with the highest inner product."""
+
+    @property
+    def vectors(self) -> Float32:
+        """(n_items, dim)"""
+        ...
 
     @property
     def n_items(self) -> int: ...
@@ -41,12 +46,12 @@ def unit(vectors: Float32) -> Float32:
 
 
 class FlatIndex:
-    """Exact search by faiss: every allowed vector is looked at. The choice for up to some 100,000 tracks."""
+    """Exact search: every allowed vector is looked at. The choice for up to some 100,000 tracks."""
 
     def __init__(self, vectors: Float32) -> None:
+        """vectors: (n_items, dim), perhaps memory-mapped; kept as they are."""
+        self.vectors = np.ascontiguousarray(vectors, dtype=np.float32)
         self.n_items, self.dim = vectors.shape
-        self._index = faiss.IndexFlatIP(self.dim)
-        self._index.add(np.ascontiguousarray(vectors, dtype=np.float32))
 
     def search(
         self, queries: Float32, k: int, allowed: Allowed | None = None, denied: Ragged | None = None
@@ -54,27 +59,20 @@ class FlatIndex:
         return search_without(self._search, self.n_items, queries, k, allowed, denied)
 
     def _search(self, queries: Float32, k: int, allowed: Allowed | None) -> tuple[Int32, Float32]:
-        params = None
-        if allowed is not None:
-            # faiss adds the numpy overload and the keywords at import, where its stubs do not see them.
-            selector = faiss.IDSelectorBitmap(allowed.bits)  # type: ignore[call-arg, arg-type]
-            params = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
-        scores, items = self._index.search(np.ascontiguousarray(queries, dtype=np.float32), k, params=params)
-        scores[items < 0] = -np.inf
-        return items.astype(np.int32), scores
+        return nearest(self.vectors, np.ascontiguousarray(queries, dtype=np.float32), k, allowed)
 
 
 class PlainIndex:
     """The same in a few lines of numpy: the reference that every index is compared with."""
 
     def __init__(self, vectors: Float32) -> None:
+        self.vectors = vectors
         self.n_items, self.dim = vectors.shape
-        self._vectors = vectors
 
     def search(
         self, queries: Float32, k: int, allowed: Allowed | None = None, denied: Ragged | None = None
     ) -> tuple[Int32, Float32]:
-        scores = queries @ self._vectors.T
+        scores = queries @ self.vectors.T
         if allowed is not None:
             scores[:, ~allowed.mask] = -np.inf
         if denied is not None:

@@ -1,4 +1,6 @@
-"""FlatIndex finds what its plain reference finds, under any mask."""
+"""One contract for every index: what each must do, whatever it is made of. A new one joins in KINDS."""
+
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -6,37 +8,87 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from recsys.ragged import Float32, Ragged
 from recsys.retrieval.allowed import Allowed
-from recsys.retrieval.index import FlatIndex, PlainIndex, unit
+from recsys.retrieval.exact import BLOCK
+from recsys.retrieval.index import FlatIndex, Index, PlainIndex, unit
 
-# Small whole numbers: inner products are exact, so both must agree to the bit.
+KINDS: dict[str, Callable[[Float32], Index]] = {
+    "plain": PlainIndex,
+    "flat": FlatIndex,
+}
+EXACT = [name for name in KINDS if name not in {"graph"}]
+# Small whole numbers: inner products are exact, so that all must agree to the bit.
 WHOLE = st.integers(-4, 4).map(float)
 
 
-@given(st.data())
-def test_flat_equals_plain(data: st.DataObject) -> None:
-    n, dim, batch = (data.draw(st.integers(1, high)) for high in (40, 8, 4))
+@pytest.mark.parametrize("kind", KINDS)
+@given(data=st.data())
+def test_nothing_but_what_may_be_found_and_all_of_it_where_exact(kind: str, data: st.DataObject) -> None:
+    n, dim, batch = (data.draw(st.integers(1, high)) for high in (40, 8, 6))
     vectors = data.draw(hnp.arrays(np.float32, (n, dim), elements=WHOLE))
     queries = data.draw(hnp.arrays(np.float32, (batch, dim), elements=WHOLE))
-    allowed = data.draw(st.none() | hnp.arrays(np.bool_, n))
-    permit = None if allowed is None else Allowed.of(allowed)
+    allowed = data.draw(st.none() | hnp.arrays(np.bool_, n).map(Allowed.of))
+    rows = st.lists(st.lists(st.integers(0, n - 1), max_size=5), min_size=batch, max_size=batch)
+    denied = data.draw(st.none() | rows.map(Ragged.of))
     k = data.draw(st.integers(1, 50))
-    items, scores = FlatIndex(vectors).search(queries, k, permit)
-    _, expected = PlainIndex(vectors).search(queries, k, permit)
-    np.testing.assert_array_equal(scores, expected)
-    for row, (found, values) in enumerate(zip(items, scores, strict=True)):
-        known = found[found >= 0]
-        assert len(set(known)) == len(known) == min(k, n if allowed is None else int(allowed.sum()))
-        np.testing.assert_array_equal(vectors[known] @ queries[row], values[: len(known)])
-        assert allowed is None or allowed[known].all()
+    items, scores = KINDS[kind](vectors).search(queries, k, allowed, denied)
+    assert items.dtype == np.int32
+    assert scores.dtype == np.float32
+    for row in range(batch):
+        may = np.ones(n, np.bool_) if allowed is None else allowed.mask.copy()
+        if denied is not None:
+            may[denied[row]] = False
+        found = items[row][items[row] >= 0]
+        values = scores[row][: len(found)]
+        assert len(set(found)) == len(found) == min(k, may.sum())
+        assert may[found].all()
+        assert np.isneginf(scores[row][len(found) :]).all()
+        np.testing.assert_array_equal(vectors[found] @ queries[row], values)
+        assert (np.diff(values) <= 0).all()
+    if kind in EXACT:
+        np.testing.assert_array_equal(scores, PlainIndex(vectors).search(queries, k, allowed, denied)[1])
 
 
-@pytest.mark.parametrize("kind", [FlatIndex, PlainIndex])
-def test_known_answer(kind: type[FlatIndex] | type[PlainIndex]) -> None:
-    index = kind(np.eye(3, dtype=np.float32))
+@pytest.mark.parametrize("kind", KINDS)
+def test_known_answer(kind: str) -> None:
+    index = KINDS[kind](np.eye(3, dtype=np.float32))
     items, scores = index.search(np.array([[1, 3, 2]], np.float32), 2, Allowed.of(np.array([True, False, True])))
     assert items.tolist() == [[2, 0]]
     assert scores.tolist() == [[2.0, 1.0]]
+    assert (index.n_items, index.dim) == (3, 3)
+    assert index.vectors.tolist() == np.eye(3).tolist()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_query_no_answer(kind: str) -> None:
+    items, scores = KINDS[kind](np.eye(3, dtype=np.float32)).search(np.zeros((0, 3), np.float32), 2)
+    assert items.shape == scores.shape == (0, 2)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("batch", [1, 2, 40])
+@pytest.mark.parametrize("share", [0.001, 0.1, 0.5, 1.0])
+def test_larger_than_a_block(kind: str, batch: int, share: float) -> None:
+    """Over the seams of blocks, groups and parts, with denied rows short and long."""
+    rng = np.random.default_rng(0)
+    n = 2 * BLOCK + 100
+    vectors = unit(rng.standard_normal((n, 8), dtype=np.float32))
+    queries = vectors[rng.integers(0, n, batch)]
+    allowed = Allowed.of(rng.random(n) <= share)
+    nearest = PlainIndex(vectors).search(queries, 400)[0]
+    denied = Ragged.of([nearest[row][: 5 * row if row % 2 else 400].tolist() for row in range(batch)])
+    for k in (10, 300):
+        items, scores = KINDS[kind](vectors).search(queries, k, allowed, denied)
+        wanted, best = PlainIndex(vectors).search(queries, k, allowed, denied)
+        real = items >= 0
+        assert allowed.mask[items[real]].all()
+        assert not any(np.isin(items[row][real[row]], denied[row]).any() for row in range(batch))
+        np.testing.assert_array_equal(real, wanted >= 0)
+        np.testing.assert_allclose(scores[real], np.vecdot(vectors[items], queries[:, None])[real], atol=1e-6)
+        if kind in EXACT:
+            np.testing.assert_allclose(scores, best, atol=1e-6)
+        assert np.mean(scores[real] >= best[:, -1:].repeat(k, axis=1)[real] - 1e-6) >= 0.95, "recall"
 
 
 def test_unit_keeps_zero_rows() -> None:

@@ -1,0 +1,85 @@
+"""Exact search: every vector that is allowed is looked at."""
+
+from __future__ import annotations
+
+import faiss
+import numpy as np
+
+from recsys.ragged import Float32, Int32
+from recsys.retrieval.allowed import Allowed
+
+BLOCK = 8_192
+"""Vectors whose scores are made and looked through while a cache holds them."""
+GROUP = 16
+"""Scores that are looked at as one, by their greatest."""
+SCORES = 1 << 23
+"""Scores kept at once, 32 MB; more queries are answered in parts."""
+FEW = 0.2
+"""Below this share of allowed vectors they are gathered first."""
+BATCH = 4
+"""From so many queries on BLAS is faster than faiss, and with a filter always."""
+
+_BIAS = np.where(
+    np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little"),
+    np.float32(0),
+    np.float32(-np.inf),
+)
+"""(256, 8): what a byte of Allowed adds to the scores of its 8 items."""
+
+
+def nearest(vectors: Float32, queries: Float32, k: int, allowed: Allowed | None = None) -> tuple[Int32, Float32]:
+    """As `Index.search`, without ``denied``. vectors: (n, dim), contiguous; queries: (batch, dim)."""
+    n = len(vectors)
+    if allowed is not None and allowed.count == n:
+        allowed = None
+    if allowed is not None and allowed.count < FEW * n:
+        found, scores = nearest(vectors[allowed.items], queries, k)
+        return np.append(allowed.items, np.int32(-1))[found], scores
+    items = np.full((len(queries), k), -1, np.int32)
+    scores = np.full((len(queries), k), -np.inf, np.float32)
+    at_once, most = max(1, SCORES // max(1, n)), min(k, n)
+    for start in range(0, len(queries) if n else 0, at_once):
+        rows = slice(start, start + at_once)
+        items[rows, :most], scores[rows, :most] = _nearest(vectors, queries[rows], most, allowed)
+    items[np.isneginf(scores)] = -1
+    return items, scores
+
+
+def _nearest(vectors: Float32, queries: Float32, k: int, allowed: Allowed | None) -> tuple[Int32, Float32]:
+    """In two looks: k scores at least reach the k-th greatest of the groups' greatest, so that only k groups need a
+    second. k: at most n."""
+    n, batch = len(vectors), len(queries)
+    if allowed is None and batch < BATCH:
+        scores, items = faiss.knn(queries, vectors, k, metric=faiss.METRIC_INNER_PRODUCT)
+        return items.astype(np.int32), scores
+    block = min(BLOCK, -(-n // GROUP) * GROUP)
+    # A group are the scores that lie block / GROUP apart: their greatest is found column by column, many at a time.
+    scores = np.empty((-(-n // block), batch, GROUP, block // GROUP), np.float32)
+    greatest = np.empty((batch, len(scores), block // GROUP), np.float32)
+    for i, own in enumerate(scores):
+        start, stop = i * block, min((i + 1) * block, n)
+        flat = own.reshape(batch, block)
+        np.matmul(queries, vectors[start:stop].T, out=flat[:, : stop - start])
+        flat[:, stop - start :] = -np.inf
+        if allowed is not None:
+            bias = _BIAS.take(allowed.bits[start // 8 : -(-stop // 8)], axis=0).ravel()
+            flat[:, : len(bias)] += bias
+        own.max(axis=1, out=greatest[:, i])
+    rows = np.arange(batch)[:, None]
+    groups = _greatest(greatest.reshape(batch, -1), k)
+    blocks, columns = np.divmod(groups, block // GROUP)
+    cells = scores[blocks, rows, :, columns].reshape(batch, -1)
+    found = _greatest(cells, k)
+    best = np.take_along_axis(cells, found, axis=1)
+    order = np.argsort(-best, axis=1)
+    found = np.take_along_axis(found, order, axis=1)
+    where = blocks * block + columns
+    items = np.take_along_axis(where, found // GROUP, axis=1) + found % GROUP * (block // GROUP)
+    return items.astype(np.int32), np.take_along_axis(best, order, axis=1)
+
+
+def _greatest(values: Float32, k: int) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
+    """Columns of the k greatest of each row, in any order; all where there are no more."""
+    if k >= values.shape[1]:
+        return np.broadcast_to(np.arange(values.shape[1]), values.shape)
+    return np.argpartition(values, -k, axis=1)[:, -k:]
