@@ -97,13 +97,13 @@ def test_faults_are_named(changes: dict[str, Any], message: str) -> None:
 def test_the_version_changes_with_every_field_and_with_nothing_else() -> None:
     base = SurfacePolicy(sources=["main"])
     assert base.version == SurfacePolicy(sources=[["main"]], artist_spacing=2).version
-    changes: list[dict[str, Any]] = [
-        {"sources": ["main", "other"]}, {"candidates": 10}, {"budget_ms": 5.0}, {"ranker": False},
-        {"mask_seeds": False}, {"explicit": "exclude"}, {"fold_versions": False}, {"seen_penalty": 0.1},
-        {"seen_half_life_days": 1.0}, {"freshness": 0.1}, {"freshness_half_life_days": 1.0}, {"quotas": {"main": 0.5}}, {"diversity": 0.1},
-        {"artist_spacing": 1}, {"album_spacing": 1}, {"exploration": {"slots": [1]}},
-    ]  # fmt: skip
-    assert {name for change in changes for name in change} == set(SurfacePolicy.model_fields)
-    versions = {base.with_changes(change).version for change in changes}
-    assert len(versions | {base.version}) == len(changes) + 1
+    others: dict[str, Any] = {
+        "sources": ["main", "other"], "candidates": 10, "budget_ms": 5.0, "ranker": False, "mask_seeds": False,
+        "explicit": "exclude", "fold_versions": False, "seen_penalty": 0.1, "seen_half_life_days": 1.0,
+        "freshness": 0.1, "freshness_half_life_days": 1.0, "quotas": {"main": 0.5}, "diversity": 0.1,
+        "artist_spacing": 1, "album_spacing": 1, "exploration": {"slots": [1]},
+    }  # fmt: skip
+    assert set(others) == set(SurfacePolicy.model_fields)
+    versions = {base.with_changes({name: value}).version for name, value in others.items()}
+    assert len(versions | {base.version}) == len(others) + 1
     assert all(len(version) == 12 and int(version, 16) >= 0 for version in versions)
