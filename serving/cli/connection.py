@@ -54,10 +54,8 @@ def connected(address: str, key: str, authority: str, certificate: Path | None) 
         pem = _read(certificate) if certificate is not None else None
         trusted = _read(Path(authority)) if authority not in ("", "system") else None
         credentials = tls(trusted, certificate=pem, key=pem)
-    # A JWT is three parts with dots between, which an API key never holds.
-    token, api_key = (key, "") if key.count(".") == 2 else ("", key)
     try:
-        with Client(address, api_key=api_key, token=token, credentials=credentials) as client:
+        with Client(address, token=key, credentials=credentials) as client:
             yield client
     except grpc.RpcError as error:
         code = error.code()
@@ -67,6 +65,8 @@ def connected(address: str, key: str, authority: str, certificate: Path | None) 
                 message += f" (over TLS: {error.details()})"
         elif code == grpc.StatusCode.INVALID_ARGUMENT:
             message = "; ".join(f"{field} {what}" for field, what in violations(error)) or error.details()
+        elif code == grpc.StatusCode.NOT_FOUND:
+            message = error.details()
         elif code == grpc.StatusCode.UNAUTHENTICATED:
             message = f"{address}: {error.details()}; name a key or a token: --key, or SEGUE_KEY"
         else:
