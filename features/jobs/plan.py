@@ -116,7 +116,7 @@ def _plan(workspace: Workspace, source: str, settings: FeatureSettings, manifest
     made_from = {
         "job": JOB_VERSION,
         "source": source,
-        "imports": [f"{m['source']}-{m['fingerprint']}" for m in manifests if m["source"] in content],
+        "imports": [_state(m) for m in manifests if m["source"] in content],
         "settings": settings.model_dump(exclude={"sources"}),
     }
     return Plan(
@@ -128,6 +128,12 @@ def _plan(workspace: Workspace, source: str, settings: FeatureSettings, manifest
         unit=named.pop() if len(named) == 1 else {"playlists": "playlist", "events": "session"}[kind],
         folder=workspace.features / source,
     )
+
+
+def _state(manifest: dict[str, Any]) -> str:
+    """What an import was made from, and how often listeners have been forgotten in it since (recsys.forgetting)."""
+    revision = manifest.get("revision", 0)
+    return f"{manifest['source']}-{manifest['fingerprint']}" + (f"+{revision}" if revision else "")
 
 
 def _kinds(workspace: Workspace, source: str) -> list[Kind]:
