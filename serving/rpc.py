@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import grpc
@@ -14,11 +14,17 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from serving.batcher import ExpiredError, OverloadedError
+from serving.eventlog.base import LogUnavailableError
 from serving.gate import Gate, GateClosedError
 from serving.inspection import Inspection, Told
 from serving.models import NoSuchBundleError
+from serving.refusals import CatalogueFullError, NotRememberedError
 from serving.status import abort, retry_after, status
-from serving.validation import InvalidRequestError, check
+from serving.store.base import StoreUnavailableError
+from serving.validation import InvalidRequestError
+
+Check = Callable[[Any], None]
+"""Raises InvalidRequestError where a request breaks its limits."""
 
 
 class Caller(Protocol):
@@ -50,36 +56,46 @@ class _GrpcCaller:
 
 
 def handlers(
-    service: ServiceDescriptor, servicer: object, gate: Gate, inspection: Inspection
+    service: ServiceDescriptor, servicer: object, check: Check, gate: Gate, inspection: Inspection
 ) -> grpc.GenericRpcHandler:
-    """The methods of ``service``, each answered by the method of that name of ``servicer``: (request, caller)."""
-    return grpc.method_handlers_generic_handler(
-        service.full_name,
-        {
-            # The requests arrive as bytes: gRPC's own parsing answers garbage with INTERNAL, which blames the server.
-            method.name: grpc.unary_unary_rpc_method_handler(
-                _Call(method, getattr(servicer, method.name), gate, inspection),
-                response_serializer=lambda m: m.SerializeToString(),
-            )
-            for method in service.methods
-        },
-    )
+    """The methods of ``service``, each answered by the method of that name of ``servicer``: (request, caller), or
+    (requests, caller) -> responses where both are streams. ``check`` sees each request of the first kind before."""
+    made = {}
+    for method in service.methods:
+        call = _Call(method, getattr(servicer, method.name), check, gate, inspection)
+        # The requests arrive as bytes: gRPC's own parsing answers garbage with INTERNAL, which blames the server.
+        made[method.name] = (
+            grpc.stream_stream_rpc_method_handler(call.stream, response_serializer=_bytes)
+            if method.client_streaming
+            else grpc.unary_unary_rpc_method_handler(call.single, response_serializer=_bytes)
+        )
+    return grpc.method_handlers_generic_handler(service.full_name, made)
+
+
+def _bytes(message: Message) -> bytes:
+    return message.SerializeToString()
 
 
 class _Call:
     """One method, from bytes to a response or a status."""
 
     def __init__(
-        self, method: MethodDescriptor, handle: Callable[[Any, Caller], Message], gate: Gate, inspection: Inspection
+        self,
+        method: MethodDescriptor,
+        handle: Callable[[Any, Caller], Any],
+        check: Check,
+        gate: Gate,
+        inspection: Inspection,
     ) -> None:
         self._service = method.containing_service.full_name
         self._name = method.name
         self._request_type = message_factory.GetMessageClass(method.input_type)
         self._handle = handle
+        self._check = check
         self._gate = gate
         self._inspection = inspection
 
-    def __call__(self, raw: bytes, context: grpc.ServicerContext) -> Message:
+    def single(self, raw: bytes, context: grpc.ServicerContext) -> Message:
         refusal: status_pb2.Status | None = None
         with self._inspection.call(self._service, self._name, context) as told:
             try:
@@ -92,10 +108,29 @@ class _Call:
             abort(context, refusal)
         return response
 
+    def stream(self, raws: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[Message]:
+        refusal: status_pb2.Status | None = None
+        with self._inspection.call(self._service, self._name, context) as told:
+            told.entry["messages"] = 0
+            try:
+                with self._gate.entered():
+                    for response in self._handle(self._parsed(raws), _GrpcCaller(context)):
+                        told.entry["messages"] += 1
+                        yield response
+            except Exception as error:
+                refusal = _status_of(error, told)
+                told.code = refusal.code
+        if refusal is not None:
+            abort(context, refusal)
+
+    def _parsed(self, raws: Iterator[bytes]) -> Iterator[Any]:
+        for raw in raws:
+            yield self._request_type.FromString(raw)
+
     def _answer(self, raw: bytes, context: grpc.ServicerContext, told: Told) -> Message:
         request: Any = self._request_type()
         request.ParseFromString(raw)
-        check(request)
+        self._check(request)
         request.request_id = told.entry["request_id"] = request.request_id or uuid.uuid4().hex
         if user_id := getattr(request, "user_id", ""):
             told.entry["user"] = self._inspection.user(user_id)
@@ -103,7 +138,7 @@ class _Call:
         if not caller.waits():
             raise ExpiredError
         with self._gate.entered():
-            response = self._handle(request, caller)
+            response: Message = self._handle(request, caller)
         told.response(response)
         return response
 
@@ -127,8 +162,15 @@ def _status_of(error: Exception, told: Told) -> status_pb2.Status:
         case OverloadedError():
             told.shed = "queue"
             return status(code_pb2.RESOURCE_EXHAUSTED, str(error), retry_after(error.retry_after_s))
-        case NoSuchBundleError():
+        case NoSuchBundleError() | NotRememberedError():
             return status(code_pb2.NOT_FOUND, str(error))
+        case CatalogueFullError():
+            return status(code_pb2.RESOURCE_EXHAUSTED, str(error))
+        case LogUnavailableError() | StoreUnavailableError():
+            told.entry["error"] = str(error)
+            return status(code_pb2.UNAVAILABLE, "what is to be stored cannot be stored now; try again")
+        case grpc.RpcError():
+            return status(code_pb2.CANCELLED, "the caller is gone")
         case ExpiredError():
             return status(code_pb2.DEADLINE_EXCEEDED, "the caller is gone or its deadline has passed")
         case _:

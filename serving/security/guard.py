@@ -46,7 +46,15 @@ class Guard(grpc.ServerInterceptor):  # type: ignore[misc]
     is read, and a request that never comes does not hold its thread for ever.
     """
 
-    def __init__(self, authentication: Authentication, quotas: Quotas, slow: SlowRequests) -> None:
+    def __init__(
+        self,
+        authentication: Authentication,
+        quotas: Quotas,
+        slow: SlowRequests,
+        refused: Callable[[str, str], None] = lambda method, code: None,
+    ) -> None:
+        """refused: told of each call that is turned away, its method and the name of its code."""
+        self._refused = refused
         self._authentication = authentication
         self._quotas = quotas
         self._slow = slow
@@ -99,12 +107,14 @@ class Guard(grpc.ServerInterceptor):  # type: ignore[misc]
         _caller.set(who.name)
 
     def _refuse(self, context: grpc.ServicerContext, method: str, client: str, refusal: status_pb2.Status) -> NoReturn:
+        code = code_pb2.Code.Name(refusal.code)
+        self._refused(method, code)
         log.info(
             "call refused",
             method=method,
             client=client,
             peer=context.peer(),
-            code=code_pb2.Code.Name(refusal.code),
+            code=code,
             error=refusal.message,
         )
         abort(context, refusal)
