@@ -64,23 +64,29 @@ class Served:
 
 @contextmanager
 def server(bundle: Path, scratch: Path) -> Iterator[Served]:
-    """`segue serve` with one worker."""
-    scratch.mkdir(parents=True, exist_ok=True)
-    address, metrics_port = scratch / "address", free_port()
+    """`segue serve` with one worker on a core of its own."""
+    with serving(scratch, "--bundle", str(bundle)) as served:
+        psutil.Process(served.process.pid).cpu_affinity([SERVER_CORE])
+        yield served
+
+
+@contextmanager
+def serving(workspace: Path, *options: str) -> Iterator[Served]:
+    """`segue serve` on a free port."""
+    workspace.mkdir(parents=True, exist_ok=True)
+    address, metrics_port = workspace / "address", free_port()
     address.unlink(missing_ok=True)
     environment = {**os.environ, **ONE_THREAD, "SEGUE_METRICS_PORT": str(metrics_port)}
-    environment["SEGUE_WORKSPACE"] = str(scratch)
-    command = [sys.executable, "-m", "recsys.cli", "serve", "--bundle", str(bundle), "--port", "0"]
-    with (scratch / "log").open("wb") as log:
+    command = [sys.executable, "-m", "recsys.cli", "--workspace", str(workspace), "serve", "--port", "0", *options]
+    with (workspace / "serve.log").open("wb") as log:
         started = subprocess.Popen(
-            [*command, "--address-file", str(address)], env=environment, stdout=log, stderr=log, cwd=scratch
+            [*command, "--address-file", str(address)], env=environment, stdout=log, stderr=log, cwd=workspace
         )
-    psutil.Process(started.pid).cpu_affinity([SERVER_CORE])
     try:
         deadline = time.monotonic() + READY_S
         while not address.is_file():
             if started.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"the server did not start: {(scratch / 'log').read_text()[-2000:]}")
+                raise RuntimeError(f"the server did not start: {(workspace / 'serve.log').read_text()[-2000:]}")
             time.sleep(0.05)
         yield Served(int(address.read_text().rpartition(":")[2]), metrics_port, started)
     finally:
