@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,12 +19,14 @@ from recsys.ragged import Float32, Int32, Ragged
 from recsys.ranking.filters import ItemColumns
 from recsys.ranking.permits import PermitCache
 from recsys.retrieval.sources import Asked, HasItemVectors, Source, sources_of
+from recsys.retrieval.vectors import ItemVectors, Later
 from serving.catalogue import Catalogue
+from serving.live import Changes
 from serving.pipeline.arrange import Arrange
 from serving.pipeline.pipeline import Pipeline
 from serving.pipeline.propose import Propose
 from serving.pipeline.rank import Rank, Trees
-from serving.prepared import prepared
+from serving.prepared import Prepared, prepared
 
 SURFACES = ("home", "playlist", "similar")
 """What the policy of a bundle must have; radio is home's where it has none of its own."""
@@ -39,9 +40,12 @@ class Model:
     """What one request needs; a request keeps the one it began with."""
 
     bundle: Bundle
-    catalogue: Catalogue
+    changes: Changes
+    """The bundle's catalogue, and what the catalogue log says since."""
     sources: dict[str, dict[str, Source]]
     """Surface -> name -> source: every one that the bundle has, whether the surface's policy asks it or not."""
+    prepared: Prepared = field(compare=False)
+    """Held as long as it is mapped."""
     executor: Executor = field(default=EXECUTOR, compare=False)
     _pipelines: dict[tuple[str, str], Pipeline] = field(default_factory=dict, init=False, compare=False)
 
@@ -53,20 +57,35 @@ class Model:
         goes with this process. Raises InputError where the bundle is damaged, lacks a surface, or a source fails on a
         history of its own.
         """
-        with nullcontext(root) if root else TemporaryDirectory() as kept:
-            made = prepared(folder, Path(kept))
+        if root is None:
+            with TemporaryDirectory() as scratch:
+                return cls.load(folder, Path(scratch))
+        made = prepared(folder, root)
         bundle = made.bundle
         if missing := [s for s in SURFACES if s not in bundle.policy.surfaces]:
             raise InputError(f"{folder}/policy.toml: lacks the surfaces {', '.join(missing)}")
-        ranking, likeness = sources_of(bundle.scorers)
+        ranking, likeness = sources_of(bundle.scorers, made.folder / "sources")
         sources = {s: likeness if s == "similar" else ranking for s in {*SURFACES, *bundle.policy.surfaces}}
-        model = cls(bundle, made.catalogue, sources)
+        model = cls(bundle, Changes(made.catalogue), sources, made)
         model._rehearse()
         return model
 
     @property
     def name(self) -> str:
         return self.bundle.manifest.name
+
+    def with_changes(self, changes: Changes) -> Self:
+        """The same bundle with these changes in place of what was laid over it before."""
+        n_items = len(changes.catalogue)
+        # One object may serve several surfaces.
+        every = {id(source): source for named in self.sources.values() for source in named.values()}
+        grown = {key: source.with_later(n_items, changes.vectors.get(source.name)) for key, source in every.items()}
+        sources = {s: {name: grown[id(source)] for name, source in named.items()} for s, named in self.sources.items()}
+        return replace(self, changes=changes, sources=sources)
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return self.changes.catalogue
 
     @property
     def columns(self) -> ItemColumns:
@@ -79,7 +98,7 @@ class Model:
 
     @cached_property
     def permits(self) -> PermitCache:
-        return PermitCache(self.columns)
+        return PermitCache(self.columns, self.changes.removed)
 
     @cached_property
     def vectors(self) -> Callable[[Int32], Float32] | None:
@@ -91,8 +110,8 @@ class Model:
         scorer = self.bundle.scorers.get(name or "")
         if not isinstance(scorer, HasItemVectors):
             return None
-        table = scorer.item_vectors
-        return lambda items: table[items]
+        rows = self.changes.vectors.get(name or "")
+        return ItemVectors(scorer.item_vectors, Later.of(scorer.item_vectors, len(self.catalogue), rows)).__getitem__
 
     def policy(self, surface: str) -> SurfacePolicy:
         surfaces = self.bundle.policy.surfaces

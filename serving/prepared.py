@@ -2,6 +2,7 @@
 
     prepared.json       what it was made of
     catalogue/          look-up tables and filter columns (serving.catalogue)
+    sources/<name>/     what candidate sources make of a scorer (recsys.retrieval.sources)
 
 It is made again where it, or the bundle, is not as it was then. Sums are checked when it is made, once; after that the
 size and the time of change of every file tell, as they do for make and git.
@@ -25,6 +26,7 @@ from pydantic import BaseModel, ConfigDict
 from recsys.bundle import Bundle, read_manifest
 from recsys.errors import InputError
 from recsys.files import new_folder, read_model, sha256, write_json
+from recsys.retrieval import sources
 from serving import catalogue
 from serving.catalogue import Catalogue
 
@@ -111,6 +113,7 @@ def _make(bundle_folder: Path, folder: Path) -> None:
     with new_folder(folder, replace=True) as work:
         (work / "catalogue").mkdir()
         catalogue.write(bundle.catalogue, bundle.aliases, work / "catalogue")
+        sources.prepare(bundle.scorers, work / "sources")
         write_json(work / "prepared.json", {"format_version": FORMAT_VERSION, **_now(bundle_folder, work)})
 
 

@@ -40,9 +40,10 @@ class PermitCache:
     request's own. Safe to use from several threads.
     """
 
-    def __init__(self, columns: ItemColumns, size: int = CACHED_SETS) -> None:
+    def __init__(self, columns: ItemColumns, removed: Int32 | None = None, size: int = CACHED_SETS) -> None:
+        """removed: items that no request may be answered with."""
         self._columns = columns
-        self._all = Allowed.all(len(columns))
+        self._all = Allowed.all(len(columns)).without(np.zeros(0, np.int32) if removed is None else removed)
         self._of_one = lru_cache(size)(self._one)
         self._of_many = lru_cache(size)(self._many)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -14,6 +15,8 @@ import numpy as np
 from recsys.ragged import Float32, Int32, Ragged
 from recsys.retrieval.allowed import Allowed
 from recsys.retrieval.index import FlatIndex, Index, unit
+from recsys.retrieval.live import LiveIndex
+from recsys.retrieval.vectors import ItemVectors, Later, Rows
 from recsys.scoring.base import Evidence, Scorer, top_k
 from recsys.scoring.neural import Neural
 
@@ -60,6 +63,11 @@ class Source(Protocol):
         """Why each of ``items`` for ``history``."""
         ...
 
+    def with_later(self, n_items: int, rows: Rows | None) -> Source:
+        """The same over a catalogue of now ``n_items``, in which these items have these vectors of the scorer's kind;
+        in place of what an earlier call said."""
+        ...
+
 
 @runtime_checkable
 class HasItemVectors(Protocol):
@@ -90,58 +98,91 @@ class ScorerSource:
         return known[best[0]], values[0]
 
     def evidence(self, history: Int32, items: Int32) -> Evidence:
-        return self._scorer.evidence(history, items)
+        return self._scorer.evidence(history[history < self._scorer.n_items], items)
+
+    def with_later(self, n_items: int, rows: Rows | None) -> Source:
+        return self
 
 
 class NeuralSource:
     """The history becomes a vector by the network's encoder, and an index finds the items nearest to it."""
 
-    def __init__(self, name: str, scorer: Neural, index: Index) -> None:
+    def __init__(self, name: str, scorer: Neural, index: Index, later: Later | None = None) -> None:
+        """``index`` holds the scorer's own vectors."""
         self.name = name
         self._scorer = scorer
         self._index = index
+        self._vectors = ItemVectors(
+            scorer.item_vectors, later or Later.of(scorer.item_vectors, len(scorer.item_vectors), None)
+        )
+        self._search = LiveIndex(index, later) if later else index
 
     def candidates(self, asked: Asked, k: int) -> list[Proposal]:
         # A history without a known item says nothing, and the network gives zeros for it.
-        heard = np.zeros(len(asked), dtype=np.bool_)
-        heard[asked.histories.rows[asked.histories.values >= 0]] = True
-        return _searched(self._index, self._scorer.encode(asked.histories), heard, asked, k)
+        known = asked.histories.where(self._vectors.known(asked.histories.values))
+        states = self._scorer.encode(known, self._vectors)
+        return _searched(self._search, states, known.lengths > 0, asked, k)
 
     def evidence(self, history: Int32, items: Int32) -> Evidence:
-        return self._scorer.evidence(history, items)
+        """The history item nearest to each item by the product of their vectors; a network counts nothing."""
+        known = history[self._vectors.known(history)][-self._scorer.config.max_length :]
+        return Evidence.strongest(self._vectors[known] @ self._vectors[items].T, known)
+
+    def with_later(self, n_items: int, rows: Rows | None) -> Source:
+        later = Later.of(self._scorer.item_vectors, n_items, rows)
+        return NeuralSource(self.name, self._scorer, self._index, later)
 
 
 class VectorSource:
     """Cosine to the mean direction of the history.
 
     The mean of all vectors is taken off first: what all share says nothing of likeness (Mu and Viswanath 2018,
-    "All-but-the-top", section 2). ``vectors``: `directions` of the scorer's; ``index`` holds the same.
+    "All-but-the-top", section 2).
     """
 
-    def __init__(self, name: str, vectors: Float32, index: Index) -> None:
+    def __init__(self, name: str, directions: Directions, index: Index, later: Later | None = None) -> None:
+        """``index`` holds the vectors of ``directions``."""
         self.name = name
-        self._vectors = vectors
+        self._directions = directions
         self._index = index
+        self._vectors = ItemVectors(
+            directions.vectors, later or Later.of(directions.vectors, len(directions.vectors), None)
+        )
+        self._search = LiveIndex(index, later) if later else index
 
     def candidates(self, asked: Asked, k: int) -> list[Proposal]:
-        known = asked.histories.where(asked.histories.values >= 0)
-        middle = np.zeros((len(asked), self._vectors.shape[1]), dtype=np.float32)
+        known = asked.histories.where(self._vectors.known(asked.histories.values))
+        middle = np.zeros((len(asked), self._vectors.dim), dtype=np.float32)
         np.add.at(middle, known.rows, self._vectors[known.values])
-        found = _searched(self._index, unit(middle), known.lengths > 0, asked, k)
+        found = _searched(self._search, unit(middle), known.lengths > 0, asked, k)
         # What points away from the history is not like it.
         return [(items[scores > 0], scores[scores > 0]) for items, scores in found]
 
     def evidence(self, history: Int32, items: Int32) -> Evidence:
         """The track of the history that is closest to each item."""
-        return Evidence.strongest(self._vectors[history] @ self._vectors[items].T, history)
+        known = history[self._vectors.known(history)]
+        return Evidence.strongest(self._vectors[known] @ self._vectors[items].T, known)
+
+    def with_later(self, n_items: int, rows: Rows | None) -> Source:
+        turned = rows and (rows[0], unit(rows[1] - self._directions.mean))
+        later = Later.of(self._directions.vectors, n_items, turned)
+        return VectorSource(self.name, self._directions, self._index, later)
 
 
-def directions(vectors: Float32) -> Float32:
-    """What `VectorSource` compares: (n, dim), the mean of all taken off, each of length 1."""
-    return unit(vectors - vectors.mean(axis=0))
+@dataclass(frozen=True)
+class Directions:
+    """What `VectorSource` compares: vectors (n, dim), the mean (dim,) of all taken off, each of length 1."""
+
+    vectors: Float32
+    mean: Float32
+
+    @classmethod
+    def of(cls, vectors: Float32) -> Self:
+        mean = vectors.mean(axis=0)
+        return cls(unit(vectors - mean), mean)
 
 
-def _searched(index: Index, queries: Float32, speaking: np.ndarray, asked: Asked, k: int) -> list[Proposal]:
+def _searched(index: Index | LiveIndex, queries: Float32, speaking: np.ndarray, asked: Asked, k: int) -> list[Proposal]:
     """One search for all requests that share a filter and have something to say."""
     found: list[Proposal] = [(np.zeros(0, np.int32), np.zeros(0, np.float32))] * len(asked)
     for allowed, rows in asked.groups():
@@ -155,14 +196,27 @@ def _searched(index: Index, queries: Float32, speaking: np.ndarray, asked: Asked
     return found
 
 
-def sources_of(scorers: Mapping[str, Scorer]) -> tuple[dict[str, Source], dict[str, Source]]:
+def prepare(scorers: Mapping[str, Scorer], folder: Path) -> None:
+    """Write what `sources_of` would compute, so that the processes that open it share it."""
+    for name, scorer in scorers.items():
+        if isinstance(scorer, HasItemVectors):
+            (folder / name).mkdir(parents=True)
+            directions = Directions.of(scorer.item_vectors)
+            np.save(folder / name / "directions.npy", directions.vectors)
+            np.save(folder / name / "mean.npy", directions.mean)
+
+
+def sources_of(
+    scorers: Mapping[str, Scorer], folder: Path | None = None
+) -> tuple[dict[str, Source], dict[str, Source]]:
     """For each scorer the source that ranks what comes next, and the one that finds what is alike.
 
     Likeness is a matter of item vectors, where the scorer has them; everything else is the scorer's ranking.
+    folder: where `prepare` wrote; None: nobody did.
     """
     ranking = {name: _ranking(name, scorer) for name, scorer in scorers.items()}
     likeness = {
-        name: _likeness(name, scorer.item_vectors) if isinstance(scorer, HasItemVectors) else ranking[name]
+        name: _likeness(name, scorer, folder) if isinstance(scorer, HasItemVectors) else ranking[name]
         for name, scorer in scorers.items()
     }
     return ranking, likeness
@@ -174,6 +228,10 @@ def _ranking(name: str, scorer: Scorer) -> Source:
     return ScorerSource(name, scorer)
 
 
-def _likeness(name: str, vectors: Float32) -> Source:
-    turned = directions(vectors)
-    return VectorSource(name, turned, FlatIndex(turned))
+def _likeness(name: str, scorer: HasItemVectors, folder: Path | None) -> Source:
+    directions = Directions.of(scorer.item_vectors) if folder is None else _mapped(folder / name)
+    return VectorSource(name, directions, FlatIndex(directions.vectors))
+
+
+def _mapped(folder: Path) -> Directions:
+    return Directions(*(np.load(folder / f"{part}.npy", mmap_mode="r") for part in ("directions", "mean")))

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -46,6 +46,12 @@ class NeuralConfig(BaseModel):
     """How raw audio features become those of ``content``; None: not kept, so that those of new items are no use."""
 
 
+class VectorTable(Protocol):
+    """Gives items (n,) their vectors (n, dim)."""
+
+    def __getitem__(self, items: Int32, /) -> Float32: ...
+
+
 @dataclass(frozen=True)
 class Neural:
     """score = encoder(history) . item_vectors
@@ -73,14 +79,19 @@ class Neural:
     def _item_session(self) -> Any:
         return _session(self.item_encoder, self.config.threads)
 
-    def encode(self, histories: Ragged) -> Float32:
-        """(batch, dim); zeros where a history holds no known item. Unknown items (-1) are skipped."""
+    def encode(self, histories: Ragged, vectors: VectorTable | None = None) -> Float32:
+        """(batch, dim); zeros where a history holds no known item. Unknown items (-1) are skipped.
+
+        vectors: of more items, or newer ones, than ``item_vectors`` holds.
+        """
+        table = self.item_vectors if vectors is None else vectors
         items, lengths, beside = from_column_0(histories, self.config.max_length, self.config.columns)
         states = np.zeros((len(histories), self.item_vectors.shape[1]), dtype=np.float32)
         known = lengths > 0
         if known.any():
             told = {name: column[known] for name, column in beside.items()}
-            inputs = {"vectors": self.item_vectors[items[known]], "lengths": lengths[known], **told}
+            gathered = table[items[known].ravel()].reshape(*items[known].shape, -1)
+            inputs = {"vectors": gathered, "lengths": lengths[known], **told}
             states[known] = self._session.run(None, inputs)[0]
         return states
 

@@ -8,7 +8,7 @@ import pytest
 from recsys.ragged import Ragged
 from recsys.retrieval.allowed import Allowed
 from recsys.retrieval.index import FlatIndex
-from recsys.retrieval.sources import Asked, ScorerSource, VectorSource, directions
+from recsys.retrieval.sources import Asked, Directions, ScorerSource, VectorSource
 from recsys.scoring.factors import Factors
 from recsys.scoring.popularity import Popularity
 
@@ -50,8 +50,8 @@ def test_without_a_history_only_popularity_speaks() -> None:
 
 def test_likeness_is_what_vectors_do_not_all_share() -> None:
     vectors = np.array([[10, 1], [10, 0.9], [10, -1], [10, -0.9]], np.float32)
-    turned = directions(vectors)
-    source = VectorSource("main", turned, FlatIndex(turned))
+    turned = Directions.of(vectors)
+    source = VectorSource("main", turned, FlatIndex(turned.vectors))
     ((items, scores),) = source.candidates(asked(HISTORY, np.ones(4, dtype=np.bool_)), 4)
     assert sorted(items.tolist()) == [0, 1]
     np.testing.assert_allclose(scores, 1)
