@@ -66,7 +66,6 @@ def ranker(
     whole = joined(opened(workspace, bundle), [opened(workspace, other) for other in with_ or []])
     data = Dataset.open(workspace.dataset_folder(whole.manifest.data.dataset))
     surface = surface or ("playlist" if data.manifest.task == "continuation" else "home")
-    sources = list(whole.scorers)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*columns, console=console) as bars:
         tasks: dict[str, TaskID] = {}
@@ -76,7 +75,7 @@ def ranker(
                 tasks[what] = bars.add_task(what, total=total)
             bars.update(tasks[what], advance=more)
 
-        trained = train(data, whole, surface, sources, settings, on_progress)
+        trained = train(data, whole, surface, settings, on_progress)
     report = trained.report
     path = workspace.reports / data.manifest.name / f"ranker-{target.name}-{surface}.json"
     write_json(path, report.model_dump(mode="json"))

@@ -26,6 +26,8 @@ class RankerSettings(Settings, table="ranker"):
     """Leaves of a tree."""
     learning_rate: float = Field(default=0.1, gt=0)
     """What each tree adds of its correction."""
+    min_leaf: int = Field(default=50, ge=1)
+    """Candidates that a leaf must hold."""
     queries: int = Field(default=10_000, ge=1)
     """At most so many queries of validation are learned from, and at most so many of test are asked."""
     negatives: int = Field(default=100, ge=1)
@@ -39,6 +41,7 @@ class RankerSettings(Settings, table="ranker"):
             objective=self.objective,
             count=self.trees,
             leaves=self.leaves,
+            min_leaf=self.min_leaf,
             learning_rate=self.learning_rate,
             seed=seed,
         )

@@ -50,17 +50,17 @@ def train(
     dataset: Dataset,
     bundle: Bundle,
     surface: str,
-    sources: Sequence[str],
     settings: RankerSettings,
     on_progress: OnProgress = lambda what, more, total: None,
 ) -> Trained:
-    """sources: names in the bundle, asked together; the first step of the surface's policy is the order to beat.
+    """All sources of the bundle are asked together, those of the surface's policy first.
 
     Raises InputError where the bundle is of other data or has seen the validation part, where the surface has no ranker
     or the data have too little to learn from.
     """
     check(dataset, bundle, surface)
     policy = bundle.policy.surfaces[surface]
+    sources = [*policy.source_names, *(name for name in bundle.scorers if name not in policy.source_names)]
     proposer = Proposer.of(bundle, sources, policy, settings.candidates)
     told = {"time", *(c for s in sources for c in getattr(getattr(bundle.scorers[s], "config", None), "columns", ()))}
     dataset = dataset.with_beside(sorted(told))
