@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -112,8 +113,9 @@ def arranged(candidates: Candidates, policies: Iterable[SlatePolicy], context: S
     return candidates
 
 
+@lru_cache(maxsize=256)
 def utility(n: int) -> Float64:
-    """(n,) what each place of the incoming order is worth, 1 at the top: 60 / (60 + place).
+    """(n,) what each place of the incoming order is worth, 1 at the top: 60 / (60 + place). Not to be written to.
 
     Scores of different sources do not compare, so policies that weigh candidates against each other weigh their
     places: the reciprocal rank of Cormack, Clarke and Buettcher (SIGIR 2009), with their constant.
@@ -121,4 +123,6 @@ def utility(n: int) -> Float64:
     >>> utility(61)[[0, 60]].tolist()
     [1.0, 0.5]
     """
-    return RANK_SMOOTHING / (RANK_SMOOTHING + np.arange(n))
+    worth: Float64 = RANK_SMOOTHING / (RANK_SMOOTHING + np.arange(n))
+    worth.flags.writeable = False
+    return worth

@@ -29,10 +29,10 @@ class Diversity:
             return candidates
         vectors = context.vectors(candidates.items[:n])
         lengths = np.sqrt(np.einsum("nd,nd->n", vectors, vectors))
-        unit = vectors / np.maximum(lengths, 1e-12)[:, None]
+        scaled = vectors * (np.sqrt(self.diversity) / np.maximum(lengths, 1e-12)).astype(np.float32)[:, None]
         # What each candidate is worth beside each that is placed; one that is placed is worth nothing more.
-        beside = ((1 - self.diversity) * utility(n)).astype(np.float32) - self.diversity * (unit @ unit.T)
-        np.fill_diagonal(beside, -np.inf)
+        beside = ((1 - self.diversity) * utility(n)).astype(np.float32) - scaled @ scaled.T
+        beside.flat[:: n + 1] = -np.inf
         worth = beside[0].copy()
         order = [0]
         for _ in range(min(n, context.places) - 1):

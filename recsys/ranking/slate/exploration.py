@@ -72,23 +72,22 @@ def explore(
     if not slots:
         return Slate.without_chance(candidates, context.places)
     kept = places - len(slots)
-    behind = np.arange(kept, min(kept + max(config.pool, len(slots)), len(candidates)))
-    pool = candidates.take(behind)
+    pool = candidates.take(np.arange(kept, min(kept + max(config.pool, len(slots)), len(candidates))))
     weights = _weights(len(pool), config.temperature)
     filled = np.ones(places, dtype=np.bool_)
     filled[slots] = False
     rows = np.zeros(places, dtype=np.int64)
     rows[filled] = np.arange(kept)
+    slate = candidates.take(rows)
     propensities = np.full(places, np.nan, dtype=np.float32)
     pools = np.zeros(places, dtype=np.int32)
     left = np.ones(len(pool), dtype=np.bool_)
-    slate = candidates.take(rows)
     random = np.random.Generator(np.random.PCG64(seed))
     for slot in slots:
         eligible = left.copy()
         for rule in rules:
             eligible &= rule.keeps(slate, filled, slot, pool, context)
-        among = np.flatnonzero(eligible)
+        among = eligible.nonzero()[0]
         if len(among):
             cumulative = weights[among].cumsum()
             drawn = int(cumulative.searchsorted(random.random() * cumulative[-1], side="right"))
@@ -96,10 +95,10 @@ def explore(
             propensities[slot] = weights[chosen] / cumulative[-1]
             pools[slot] = len(among)
         else:
-            chosen = np.flatnonzero(left)[0]
+            chosen = left.argmax()
         left[chosen] = False
         filled[slot] = True
-        rows[slot] = behind[chosen]
+        rows[slot] = kept + chosen
         slate = candidates.take(rows)
     return Slate(slate, propensities, pools, seed)
 

@@ -46,11 +46,10 @@ class Spacing:
         allowed = np.ones(len(pool), dtype=np.bool_)
         for numbers, spacing in ((context.columns.artists, self.artists), (context.columns.albums, self.albums)):
             if spacing:
-                first = max(slot - spacing, 0)
-                near = slate.items[first : slot + spacing + 1][filled[first : slot + spacing + 1]]
-                taken = numbers[near]
-                taken = taken[taken != UNKNOWN]
-                allowed &= ~(numbers[pool.items][:, None] == taken).any(axis=1)
+                window = slice(max(slot - spacing, 0), slot + spacing + 1)
+                taken = numbers[slate.items[window][filled[window]]]
+                there = numbers[pool.items]
+                allowed &= ~((there[:, None] == taken) & (taken != UNKNOWN)).any(axis=1)
         return allowed
 
 
@@ -71,7 +70,7 @@ class _Greedy:
 
     def next(self, place: int) -> int:
         """The candidate for ``place``; there must be one left."""
-        free, row = self._soonest(place)
+        free, row = self._soonest(place) if self._waiting else (_NEVER, -1)
         if free > place:
             fresh = self._fresh(place)
             row = self._soonest(place)[1] if fresh is None else fresh

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recsys.ragged import Float32, Float64, Int32
-from recsys.ranking.filters import UNKNOWN_DAY
+from recsys.ragged import Float64, Int32
 from recsys.ranking.slate.base import Candidates, SlateContext, utility
 
 
@@ -29,27 +28,23 @@ class Timing:
     def arrange(self, candidates: Candidates, context: SlateContext) -> Candidates:
         worth = utility(len(candidates))
         if self.seen_penalty and len(context.seen):
-            days = _days_since(candidates.items, context)
-            worth *= 1 - self.seen_penalty * np.exp2(-days / self.seen_half_life)
+            faded = np.exp2(_days_since(candidates.items, context) / -self.seen_half_life)
+            worth = worth * (1 - self.seen_penalty * faded)
         if self.freshness:
-            released = context.columns.released[candidates.items]
-            # Subtracting from the sentinel would leave int32.
-            age = np.maximum(context.today - released.astype(np.float64), 0)
-            bonus = np.exp2(-age / self.fresh_half_life)
-            worth *= 1 + self.freshness * np.where(released == UNKNOWN_DAY, 0, bonus)
-        return candidates.take(np.argsort(-worth, kind="stable"))
+            # An unknown day is so long ago that nothing is left of its bonus; as float, since int32 would overflow.
+            age = np.subtract(context.columns.released[candidates.items], context.today, dtype=np.float64)
+            np.minimum(age, 0, out=age)
+            worth = worth * (1 + self.freshness * np.exp2(age / self.fresh_half_life))
+        return candidates.take((-worth).argsort(kind="stable"))
 
 
 def _days_since(items: Int32, context: SlateContext) -> Float64:
     """(n,) days since the song of each item was last heard; infinite where it was not."""
     songs = context.columns.songs[context.seen]
     order = np.lexsort((context.seen_days, songs))
-    heard, latest = songs[order], _not_ahead(context.seen_days[order])
+    heard, days = songs[order], context.seen_days[order]
     asked = context.columns.songs[items]
-    place = np.minimum(np.searchsorted(heard, asked), len(heard) - 1)
-    return np.where(heard[place] == asked, latest[place], np.inf)
-
-
-def _not_ahead(days: Float32) -> Float64:
-    """A play that the listener's clock puts into the future was now."""
-    return np.maximum(days.astype(np.float64), 0)
+    place = heard.searchsorted(asked)
+    place[place == len(heard)] = 0
+    # A play that the listener's clock puts into the future was now.
+    return np.where(heard[place] == asked, np.maximum(days[place], 0), np.inf)
