@@ -1,14 +1,24 @@
-"""What the server knows of listeners: their latest tracks, as track ids, so that it outlives any bundle."""
+"""What the server knows of listeners: what they did lately, in track ids, so that it outlives any bundle."""
 
 from __future__ import annotations
 
+import fcntl
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Any, Protocol
 
 import polars as pl
+import pyarrow as pa
 
 from recsys.errors import InputError
-from serving.store.base import Listener, Plays
+from recsys.files import new_folder, read_json, write_json
+from recsys.workspace import Workspace
+from serving.listener_table import ROWS, ListenerTable
+from serving.store.base import Listener, ListenerStore, Plays
+
+MADE_OF = "made_of.json"
 
 
 class Listeners(Protocol):
@@ -19,42 +29,116 @@ class Listeners(Protocol):
         ...
 
 
-class KnownListeners:
-    """In memory, from listening that is over."""
+class StoredListeners:
+    """The store's listeners; before what it has of one's plays come those that the data set ``known`` has from earlier.
 
-    def __init__(self, recent: dict[str, list[str]]) -> None:
-        self._recent = recent
+    length: how many plays are told at most.
+    """
 
-    def __len__(self) -> int:
-        return len(self._recent)
+    def __init__(self, store: ListenerStore, known: Listeners, length: int) -> None:
+        self._store = store
+        self._known = known
+        self._length = length
 
     def listener(self, user_id: str) -> Listener:
-        tracks = tuple(self._recent.get(user_id, ()))
-        return Listener(Plays(tracks, (-1.0,) * len(tracks), ("",) * len(tracks), (-1,) * len(tracks)))
+        stored = self._store.get(user_id)
+        heard = stored.plays
+        if len(heard) < self._length:
+            heard = _earlier(self._known.listener(user_id).plays, heard) + heard
+        return replace(stored, plays=heard[-self._length :])
 
-    @classmethod
-    def of_dataset(cls, folder: Path, length: int) -> Self:
-        """The last ``length`` tracks of every listener, DJ, station or playlist of a data set.
 
-        Raises InputError where its tables cannot be read.
-        """
+def _earlier(known: Plays, stored: Plays) -> Plays:
+    """A data set may be made of the very events that are in the store."""
+    return known[: sum(ts < stored.ts[0] for ts in known.ts)] if stored else known
+
+
+class KnownListeners:
+    """Listening that is over: the last tracks of each listener, oldest first, in memory."""
+
+    def __init__(self, recent: Mapping[str, Sequence[str]]) -> None:
+        self._table = ListenerTable.of(recent)
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def listener(self, user_id: str) -> Listener:
+        return Listener(self._table.plays(user_id))
+
+
+class DatasetListeners:
+    """The last ``length`` plays of every listener, DJ, station or playlist of a data set.
+
+    They stand in a file of the workspace that is made once and mapped by all workers; `forget_known` replaces it.
+    """
+
+    def __init__(self, workspace: Workspace, dataset: str, length: int) -> None:
+        """Raises InputError where the data set cannot be read."""
+        folder = workspace.features / dataset
+        self._folder = _known(workspace) / dataset
         try:
-            recent = _recent(folder, length)
-        except (OSError, pl.exceptions.PolarsError) as error:
+            made_of = _made_of(folder, length)
+            with _alone(workspace):
+                if not (self._folder / ROWS).exists() or read_json(self._folder / MADE_OF) != made_of:
+                    _write(self._folder, ListenerTable.of_dataset(folder, length), made_of)
+                self._table = self._opened()
+        except (OSError, pl.exceptions.PolarsError, pa.ArrowException) as error:
             raise InputError(f"{folder}: its items and sequences cannot be read: {error}") from error
-        return cls(dict(zip(recent["owner_id"].to_list(), recent["track_id"].to_list(), strict=True)))
+
+    def __len__(self) -> int:
+        return len(self._table[1])
+
+    def listener(self, user_id: str) -> Listener:
+        inode, table = self._table
+        try:
+            if (self._folder / ROWS).stat().st_ino != inode:
+                self._table = _, table = self._opened()
+        except FileNotFoundError:
+            pass  # for the moment in which it is replaced
+        return Listener(table.plays(user_id))
+
+    def _opened(self) -> tuple[int, ListenerTable]:
+        """The file's inode first: it cannot become that of another file while this one is mapped."""
+        return (self._folder / ROWS).stat().st_ino, ListenerTable.open(self._folder)
 
 
-def _recent(folder: Path, length: int) -> pl.DataFrame:
-    items = pl.scan_parquet(folder / "items.parquet", glob=False).select(pl.col("index").alias("items"), "track_id")
-    return (
-        pl.scan_parquet(folder / "sequences.parquet", glob=False)  # sorted by time
-        .select("owner_id", "items")
-        .explode("items", empty_as_null=False)
-        .group_by("owner_id", maintain_order=True)
-        .tail(length)
-        .join(items, on="items", maintain_order="left")
-        .group_by("owner_id", maintain_order=True)
-        .agg("track_id")
-        .collect()
-    )
+def known_listeners(workspace: Workspace, dataset: str, length: int) -> KnownListeners | DatasetListeners:
+    """Those of the data set; nobody where it is not there (any more)."""
+    there = (workspace.features / dataset / "manifest.json").is_file()
+    return DatasetListeners(workspace, dataset, length) if there else KnownListeners({})
+
+
+def forget_known(workspace: Workspace, user_id: str) -> int:
+    """Erase a listener from the files that `DatasetListeners` made; how many plays. Running workers see it at once."""
+    erased = 0
+    with _alone(workspace):
+        for made_of in sorted(_known(workspace).glob(f"*/{MADE_OF}")):
+            table = ListenerTable.open(made_of.parent)
+            if plays := len(table.plays(user_id)):
+                _write(made_of.parent, table.without(user_id), read_json(made_of))
+                erased += plays
+    return erased
+
+
+def _known(workspace: Workspace) -> Path:
+    return workspace.root / "state" / "known"
+
+
+def _made_of(folder: Path, length: int) -> dict[str, Any]:
+    files = {name: (folder / name).stat() for name in ("manifest.json", "items.parquet", "sequences.parquet")}
+    return {"length": length, **{name: [found.st_size, found.st_mtime_ns] for name, found in files.items()}}
+
+
+def _write(folder: Path, table: ListenerTable, made_of: dict[str, Any]) -> None:
+    with new_folder(folder, replace=True) as work:
+        table.save(work)
+        write_json(work / MADE_OF, made_of)
+
+
+@contextmanager
+def _alone(workspace: Workspace) -> Iterator[None]:
+    """One process at a time makes such files."""
+    _known(workspace).mkdir(parents=True, exist_ok=True)
+    with (_known(workspace) / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

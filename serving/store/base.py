@@ -28,14 +28,25 @@ class Plays:
 
     track_ids: tuple[str, ...] = ()
     ts: tuple[float, ...] = ()
-    """Seconds since 1970 UTC, rising."""
+    """Seconds since 1970 UTC, rising; -1 where a data set does not tell."""
     contexts: tuple[str, ...] = ()
     """Empty where nothing was said."""
     skips: tuple[int, ...] = ()
-    """How many tracks were skipped since the play before."""
+    """How many tracks were skipped since the play before; -1 where a data set does not tell."""
 
     def __len__(self) -> int:
         return len(self.track_ids)
+
+    def __add__(self, later: Plays) -> Plays:
+        return Plays(
+            self.track_ids + later.track_ids,
+            self.ts + later.ts,
+            self.contexts + later.contexts,
+            self.skips + later.skips,
+        )
+
+    def __getitem__(self, part: slice) -> Plays:
+        return Plays(self.track_ids[part], self.ts[part], self.contexts[part], self.skips[part])
 
 
 @dataclass(frozen=True, slots=True)
