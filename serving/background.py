@@ -47,6 +47,7 @@ class Background(Generic[Item]):
         self._tell = tell
         self._waiting: deque[Item] = deque()
         self._lock = threading.Lock()
+        self._added = self._settled = 0
         self._ended = threading.Event()
         self._until = float("inf")
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -58,9 +59,20 @@ class Background(Generic[Item]):
     def add(self, item: Item) -> None:
         with self._lock:
             self._waiting.append(item)
+            self._added += 1
             oldest = [self._waiting.popleft() for _ in range(len(self._waiting) - self._capacity)]
+            self._settled += len(oldest)
         if oldest:
             self._tell("dropped", oldest, len(self._waiting))
+
+    def flush(self, within_s: float) -> bool:
+        """Wait until what was added before is written or dropped; False where that takes longer."""
+        until, added = time.monotonic() + within_s, self._added
+        while self._settled < added:
+            if time.monotonic() > until:
+                return False
+            time.sleep(EVERY_S / 10)
+        return True
 
     def close(self, within_s: float) -> None:
         """Write what waits; what could not be written within that time is dropped."""
@@ -106,3 +118,5 @@ class Background(Generic[Item]):
                 log.exception("batch lost", queue=self._name, items=len(batch))
             else:
                 self._tell("written", batch, len(self._waiting))
+            with self._lock:
+                self._settled += len(batch)

@@ -11,10 +11,10 @@ with Client("localhost:50051", api_key="...") as segue:
 
 from __future__ import annotations
 
-import json
 import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from importlib.resources import files
 from typing import Any, Self
 
 import grpc
@@ -30,29 +30,13 @@ from segue.v1.track_pb2 import TrackName, TrackReference
 
 from serving.client_stream import acknowledged
 
-SERVICES = ("RecommendationService", "FeedbackService", "AdminService")
-
 # Every method reads, or may be repeated with the same effect. A server that stops turns calls away with UNAVAILABLE;
 # gRPC cancels what arrives in its very last moment. One that has too much to do says RESOURCE_EXHAUSTED, and by the
 # trailer `grpc-retry-pushback-ms` when to come again, or that it is of no use. The throttle keeps clients from making
-# an outage worse: where half of the calls fail, nothing is tried again.
-SERVICE_CONFIG: dict[str, Any] = {
-    "methodConfig": [
-        {
-            "name": [{"service": f"segue.v1.{service}"} for service in SERVICES],
-            "retryPolicy": {
-                "maxAttempts": 3,
-                "initialBackoff": "0.1s",
-                "maxBackoff": "1s",
-                "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED", "RESOURCE_EXHAUSTED"],
-            },
-        },
-        # `stream_events` itself opens a broken stream anew: it alone knows what was acknowledged.
-        {"name": [{"service": "segue.v1.FeedbackService", "method": "StreamEvents"}]},
-    ],
-    "retryThrottling": {"maxTokens": 100, "tokenRatio": 0.5},
-}
+# an outage worse: where half of the calls fail, nothing is tried again. StreamEvents has none: `stream_events` opens a
+# broken stream anew itself, since it alone knows what was acknowledged.
+SERVICE_CONFIG = files("segue.v1").joinpath("service_config.json").read_text()
+"""gRPC's own service config (gRFC A2, A6), for clients in any language."""
 
 
 def track(text: str) -> TrackReference:
@@ -131,7 +115,7 @@ class Client:
         options: Iterable[tuple[str, Any]] = (),
     ) -> None:
         # An HTTP proxy of the environment is meant for the web, not for a server inside the platform.
-        given = [("grpc.service_config", json.dumps(SERVICE_CONFIG)), ("grpc.enable_http_proxy", 0), *options]
+        given = [("grpc.service_config", SERVICE_CONFIG), ("grpc.enable_http_proxy", 0), *options]
         if credentials is None:
             self._channel = grpc.insecure_channel(address, given)
         else:

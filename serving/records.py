@@ -63,6 +63,11 @@ class Records:
         for queue in self._queues:
             queue.add(made)
 
+    def flush(self, within_s: float = 5.0) -> bool:
+        """Wait until the answers of before are in log and store; False where they cannot be written within about that
+        time. For who erases a listener: what is written later would come back."""
+        return all(queue.flush(within_s) for queue in self._queues)
+
     def close(self, within_s: float = 10.0) -> None:
         """Write what waits. Returns within about that time for each of the two, also where they cannot be reached."""
         for queue in self._queues:

@@ -103,6 +103,19 @@ def test_an_answer_can_be_explained_soon(log: EmbeddedLog, store: EmbeddedStore)
     records.close()
 
 
+def test_flush_waits_for_both(log: EmbeddedLog, store: EmbeddedStore) -> None:
+    door = Away(log, LogUnavailableError)
+    records = Records(door, store.requests, Metrics(), capacity=3)
+    for i in range(5):
+        records.add(Answer(i))
+    assert not records.flush(within_s=0.2)
+    assert store.requests.get("r4") is not None
+    door.away = False
+    assert records.flush(within_s=20)
+    assert logged(log) == ["r2", "r3", "r4"]
+    records.close()
+
+
 def test_a_log_that_is_away_keeps_the_newest(log: EmbeddedLog, store: EmbeddedStore) -> None:
     metrics, door = Metrics(), Away(log, LogUnavailableError)
     records = Records(door, store.requests, metrics, capacity=10)
