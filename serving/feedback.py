@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Protocol
 
 from segue.v1 import feedback_pb2 as pb
 
@@ -31,6 +32,16 @@ RETRY_S = 1.0
 UNKNOWN_TRACK = ("track", "the catalogue does not hold it; a track that is named by its track_id is remembered anyway")
 
 
+class FeedbackMetrics(Protocol):
+    """Told of every call, and of every bunch of a stream."""
+
+    def events(self, stored: int, duplicates: int, rejected: int, seconds: float) -> None: ...
+
+    def event_applied(self, ts: float) -> None:
+        """The newest event that the state reflects; seconds since 1970."""
+        ...
+
+
 @dataclass(slots=True)
 class _Write:
     """Events of one call, and which of them were new."""
@@ -47,11 +58,18 @@ class FeedbackService:
     """
 
     def __init__(
-        self, catalogue: Callable[[], Catalogue], log: EventLog, listeners: ListenerStore, *, max_streams: int
+        self,
+        catalogue: Callable[[], Catalogue],
+        log: EventLog,
+        listeners: ListenerStore,
+        *,
+        max_streams: int,
+        metrics: FeedbackMetrics | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._log = log
         self._listeners = listeners
+        self._metrics = metrics
         self._batcher: Batcher[_Write] = Batcher(self._write, max_batch=MAX_TOGETHER)
         self._streams = threading.Semaphore(max_streams)
         self._draining = False
@@ -92,13 +110,17 @@ class FeedbackService:
 
     def _stored(self, events: Sequence[pb.Event], caller: Caller, first: int) -> list[pb.EventAcknowledgement]:
         """One for each event. first: place of the first one."""
+        started = time.perf_counter()
         resolved = self._resolved(events)
         write = _Write([event for event in resolved if isinstance(event, Event)])
         if write.events:
             self._batcher.submit(None, write, caller.seconds_left())
-        new = iter(write.new)
+        if self._metrics is not None:
+            new, rejected = sum(write.new), len(events) - len(write.new)
+            self._metrics.events(new, len(write.new) - new, rejected, time.perf_counter() - started)
+        outcomes = iter(write.new)
         return [
-            pb.EventAcknowledgement(event_id=event.event_id, duplicate=not next(new))
+            pb.EventAcknowledgement(event_id=event.event_id, duplicate=not next(outcomes))
             if isinstance(outcome, Event)
             else _rejection(event, place, outcome)
             for place, (event, outcome) in enumerate(zip(events, resolved, strict=True), start=first)
@@ -125,6 +147,8 @@ class FeedbackService:
         self._listeners.apply(events)
         for write in writes:
             write.new = list(islice(new, len(write.events)))
+        if self._metrics is not None:
+            self._metrics.event_applied(max(event.ts_us for event in events) / 1e6)
 
     @contextmanager
     def _stream(self) -> Iterator[None]:

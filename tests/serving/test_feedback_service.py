@@ -82,6 +82,21 @@ class Failing:
 
 
 @dataclass
+class Counted:
+    """What metrics are told."""
+
+    calls: list[tuple[int, int, int]] = field(default_factory=list)
+    newest: float = 0.0
+
+    def events(self, stored: int, duplicates: int, rejected: int, seconds: float) -> None:
+        assert seconds > 0
+        self.calls.append((stored, duplicates, rejected))
+
+    def event_applied(self, ts: float) -> None:
+        self.newest = ts
+
+
+@dataclass
 class World:
     """The service and what it writes to."""
 
@@ -89,6 +104,7 @@ class World:
     log: Failing
     state: Failing
     store: Store
+    metrics: Counted
 
     def logged(self) -> list[Event]:
         return [event for page in self.log.real.events() for event in page.rows]
@@ -103,8 +119,9 @@ def world(tmp_path: Path) -> Iterator[World]:
     store = open_store(StateSettings(timeout_s=5), workspace)
     log, state = Failing(open_log(LogSettings(), workspace)), Failing(store.listeners)
     log.hold.set()
-    service = FeedbackService(ToyCatalogue, log, state, max_streams=2)
-    yield World(service, log, state, store)
+    metrics = Counted()
+    service = FeedbackService(ToyCatalogue, log, state, max_streams=2, metrics=metrics)
+    yield World(service, log, state, store, metrics)
     service.close()
 
 
@@ -147,6 +164,7 @@ def test_faults_are_rejected_by_name_and_the_rest_is_stored(world: World) -> Non
     assert (response.stored, response.duplicates) == (2, 1)
     assert [(r.index, r.event_id, r.field) for r in response.rejected] == [(1, "e2", "user_id"), (2, "e3", "track")]
     assert world.heard() == ("t0", "in no catalogue")
+    assert (world.metrics.calls, world.metrics.newest) == ([(2, 1, 2)], NOW_S + 4)
 
 
 def test_a_call_of_faults_alone_needs_no_log(world: World) -> None:
