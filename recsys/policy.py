@@ -28,9 +28,10 @@ class Exploration(BaseModel):
     """Places of the slate, from 0, rising. A slate with fewer places leaves out those it has not."""
     pool: int = Field(default=50, ge=2, le=1000)
     """How many of the best candidates that did not make it into the slate are drawn from."""
-    temperature: float | None = Field(default=None, gt=0)
+    temperature: float | None = Field(default=None, ge=0.05)
     """None: all alike. Else the better ones more often: the weight of a candidate is exp(utility / temperature), where
-    the utility falls evenly from 1 for the best of the pool to 0 for the last."""
+    the utility falls evenly from 1 for the best of the pool to 0 for the last. Below 0.05 the last would hardly ever be
+    drawn, and what is hardly ever drawn cannot be learned of."""
 
     @model_validator(mode="after")
     def _rising(self) -> Self:

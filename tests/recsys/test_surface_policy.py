@@ -85,6 +85,10 @@ def test_a_bundle_keeps_its_policy(write_small_bundle: Callable[..., Path], tmp_
         ({"exploration": {"slots": []}}, "exploration.slots: List should have at least 1 item"),
         ({"exploration": {"slots": [3, 3]}}, "exploration: slots must rise, each place once, not [3, 3]"),
         ({"exploration": {"slots": [3], "pool": 1}}, "exploration.pool: Input should be greater than or equal to 2"),
+        (
+            {"exploration": {"slots": [3], "temperature": 0}},
+            "exploration.temperature: Input should be greater than or eq",
+        ),
         ({"exploration": {"slots": [500]}}, "exploration.slots.0: Input should be less than 500"),
     ],
 )
