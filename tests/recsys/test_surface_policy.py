@@ -87,7 +87,7 @@ def test_a_bundle_keeps_its_policy(write_small_bundle: Callable[..., Path], tmp_
         ({"exploration": {"slots": [3], "pool": 1}}, "exploration.pool: Input should be greater than or equal to 2"),
         (
             {"exploration": {"slots": [3], "temperature": 0}},
-            "exploration.temperature: Input should be greater than or eq",
+            "exploration.temperature: Input should be greater",
         ),
         ({"exploration": {"slots": [500]}}, "exploration.slots.0: Input should be less than 500"),
     ],
