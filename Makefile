@@ -12,12 +12,13 @@ TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
 FBGEMM := $(shell sed -n 's/^fbgemm_gpu-cpu==//p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help install java demo test test-all lint types bench bench-features bench-training bench-accuracy protos docs clean
+.PHONY: help install java redis load demo demo-swap test test-all test-faults lint types bench bench-features \
+  bench-training bench-accuracy bench-serving protos docs clean
 
 help:  ## Show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-install: java $(READY)  ## Make .venv and install everything, Java too where that is possible
+install: java redis $(READY)  ## Make .venv and install everything, Java and Redis too where that is possible
 
 # torch first and by its exact version; then fbgemm and torchrec without their dependencies: torchrec declares the CUDA
 # fbgemm-gpu, which would overwrite the files of fbgemm-gpu-cpu and break the import on a CPU.
@@ -41,14 +42,38 @@ java:
 	    echo "Spark needs Java 17. On Debian or Ubuntu type: sudo apt-get install openjdk-17-jre-headless"; exit 1; \
 	  fi
 
+# Tests of the store on Redis are left out, and say so, where there is none.
+redis:
+	@command -v redis-server >/dev/null || \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server >/dev/null || true; \
+	  else \
+	    echo "without redis-server the tests of the store on Redis are left out"; \
+	  fi
+
+# h2load drives the server from outside; libfaketime lets a test turn its clock.
+load:
+	@{ command -v h2load && test -e /usr/lib/*/faketime/libfaketimeMT.so.1; } >/dev/null || \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq nghttp2-client faketime >/dev/null; \
+	  else \
+	    echo "On Debian or Ubuntu type: sudo apt-get install nghttp2-client faketime"; exit 1; \
+	  fi
+
 demo: install  ## The whole way once: import, features, train, evaluate, gate, bundle, serve, ask
 	$(BIN)/segue demo
 
+demo-swap: install  ## Swap the model of a running server under load, and swap it back
+	$(BIN)/python benchmarks/serving/swap.py
+
 test: install lint types  ## Lint, types, import law, unit, contract and end-to-end tests
-	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow and not faults"
 
 test-all: install lint types  ## The same, and the slow ones
 	$(BIN)/pytest -n 2 --dist loadfile
+
+test-faults: install load  ## Faults done to real processes; prints their table
+	$(BIN)/pytest tests/faults -m faults
 
 lint: install
 	$(BIN)/ruff check .
@@ -72,6 +97,14 @@ bench-training: install  ## Measure training speed and memory against RecTools, 
 # Hours; what is finished is found again.
 bench-accuracy: install  ## Accuracy on the real sets in SEGUE_DATA, with seeds and intervals
 	$(BIN)/python benchmarks/accuracy $(BENCH)
+
+# A quarter of an hour on two idle cores; the million vectors are made once and kept under workspace/benchmarks.
+bench-serving: install load  ## Measure the server beside the sum of its parts, retrieval, memory, start and effect
+	$(BIN)/python benchmarks/retrieval $(BENCH)
+	$(BIN)/python benchmarks/serving/coldstart.py
+	$(BIN)/python benchmarks/serving/memory.py
+	$(BIN)/python benchmarks/serving/effect.py
+	$(BIN)/python benchmarks/serving $(BENCH)
 
 protos: install  ## Generate protos/segue/v1/*_pb2* from the .proto files
 	$(BIN)/python protos/generate.py
