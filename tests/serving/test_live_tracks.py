@@ -1,0 +1,318 @@
+"""Tracks that come, change and go while a model serves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from live_bundles import TAGS, ListLog, OneModel, track, write_live_bundle
+from segue.v1.admin_pb2 import CatalogueTrack
+from segue.v1.track_pb2 import ArtistReference, SourceId, TrackName, TrackReference
+
+from recsys.bundle import Bundle
+from recsys.names import name_key
+from recsys.ragged import Ragged
+from recsys.ranking.filters import AnyTag, ExcludeArtists, Filter, Licences, Market, NoExplicit, Released
+from recsys.retrieval.index import PlainIndex
+from recsys.retrieval.sources import Asked
+from serving import catalogue as catalogue_module
+from serving.catalogue import Catalogue
+from serving.live import Changes, Entry, removal, upsert
+from serving.model import Model
+from serving.pipeline.query import Query, Work
+from serving.tail import CatalogueTail
+
+
+@pytest.fixture(scope="module")
+def bundle(table_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_live_bundle(table_bundle, tmp_path_factory.mktemp("bundles") / "live")
+
+
+@pytest.fixture(scope="module")
+def loaded(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return Model.load(bundle, tmp_path_factory.mktemp("serving"))
+
+
+@pytest.fixture
+def log() -> ListLog:
+    return ListLog()
+
+
+@pytest.fixture
+def models(loaded: Model) -> OneModel:
+    return OneModel(loaded)
+
+
+@pytest.fixture
+def change(log: ListLog, models: OneModel) -> Callable[..., Model]:
+    """Append to the log and catch up: a track is as told, a string is the id of one that is gone."""
+    tail = CatalogueTail(log, models)
+
+    def append(*told: CatalogueTrack | str) -> Model:
+        log.append([removal(each) if isinstance(each, str) else upsert(each) for each in told])
+        tail.catch_up()
+        return models.model
+
+    return append
+
+
+def answer(model: Model, *history: str, surface: str = "playlist", filters: Sequence[Filter] = (), limit: int = 60):
+    work = Work(Query(model.catalogue.find_ids(history), limit, filters=filters))
+    model.pipeline(surface).run([work])
+    return [model.catalogue.track_id(item) for item in work.slate.candidates.items.tolist()]
+
+
+def test_a_new_track_stands_among_those_with_its_content(change: Callable[..., Model]) -> None:
+    model = change(track("new", "jazz"))
+    for surface in ("home", "playlist", "similar"):
+        assert "new" in answer(model, "t1", "t5", surface=surface, limit=12)
+        assert "new" not in answer(model, "t0", surface=surface, limit=9)
+    assert model.changes.unproposed(["new", "t3"]) == []
+    # It speaks for others as a seed, too.
+    assert answer(model, "new", limit=5) == ["t37", "t33", "t29", "t25", "t21"]
+
+
+def test_a_track_without_content_is_there_but_not_proposed(change: Callable[..., Model]) -> None:
+    model = change(track("new", "polka", artist_id="a1", artist="Artist 1", title="Title 99"))
+    assert model.changes.unproposed(["new"]) == ["new"]
+    assert "new" not in answer(model, "t1", limit=60)
+    found = model.catalogue.find([by_name("Artist 1", "Title 99"), TrackReference(track_id="new")])
+    assert [each and model.catalogue.track_id(each.index) for each in found] == ["new", "new"]
+    assert model.catalogue.label(40) == "Title 99 by Artist 1"
+    # As a seed alone it says nothing, and popularity answers.
+    assert answer(model, "new") == answer(model)
+
+
+def test_audio_alone_is_content(change: Callable[..., Model]) -> None:
+    model = change(track("new", audio={"tempo": 120.0, "other": 1.0}), track("other", audio={"other": 1.0}))
+    assert model.changes.unproposed(["new", "other"]) == ["other"]
+
+
+def test_an_upsert_changes_what_is_shown_and_filtered(change: Callable[..., Model], loaded: Model) -> None:
+    told = track("t5", title="Renamed", artist_id="a1", artist="Artist 1", explicit=True, markets=["SE"], licence="cc")
+    model = change(told)
+    shown = model.catalogue.track(5, ["shop"])
+    assert (shown.title, shown.explicit, shown.source_ids[0].id) == ("Renamed", True, "s5")
+    assert "t5" in answer(model, "t1")
+    for filters in ([NoExplicit()], [Market("DE")], [Licences(frozenset({"mit"}))]):
+        assert "t5" not in answer(model, "t1", filters=filters)
+        assert "t5" in answer(loaded, "t1", filters=filters) or isinstance(filters[0], Licences)
+    assert "t5" in answer(model, "t1", filters=[Market("SE"), Licences(frozenset({"cc"}))])
+    assert model.catalogue.find([by_name("Artist 1", "Title 5")]) == [None]
+    # Nothing was told of its sound: the vector that was learned stays, and neighbours still know it.
+    assert answer(model, "t1", limit=9) == answer(loaded, "t1", limit=9)
+
+
+def test_an_upsert_with_content_moves_the_track(change: Callable[..., Model]) -> None:
+    model = change(track("t5", "rock"))
+    assert "t5" in answer(model, "t0", limit=11)
+    assert "t5" not in answer(model, "t1", limit=9)
+    # Without content again, it stands where training put it.
+    assert "t5" in answer(change(track("t5")), "t1", limit=9)
+
+
+def test_a_removed_track_is_never_answered_and_still_a_seed(change: Callable[..., Model], loaded: Model) -> None:
+    change(track("new", "jazz"))
+    model = change("t37", "new", "never heard of")
+    for surface in ("home", "playlist", "similar"):
+        for history in (["t1"], ["t37"], ["new"], ["t0"], []):
+            assert not {"t37", "new"} & set(answer(model, *history, surface=surface))
+    assert answer(model, "t37", limit=5) == answer(loaded, "t37", limit=6)[1:]
+    assert model.catalogue.find([TrackReference(source_id=SourceId(source="shop", id="s37"))])[0].index == 37
+    back = change(track("t37"), track("new", "jazz"))
+    assert {"t37", "new"} <= set(answer(back, "t1"))
+
+
+def test_one_removed_before_it_comes(change: Callable[..., Model]) -> None:
+    assert len(change("new").changes) == 0
+    assert "new" in answer(change(track("new", "jazz")), "t1")
+
+
+def test_the_log_is_laid_over_the_next_bundle(
+    table_bundle: Path, tmp_path: Path, log: ListLog, models: OneModel, change: Callable[..., Model]
+) -> None:
+    """In which one of the new tracks has become an item of its own, and another is still unknown."""
+    change(track("grown", "jazz", title="As told"), track("new", "jazz"), "t0", "t37", track("t0"))
+    small = Bundle.open(table_bundle).catalogue
+    after = small.with_columns(track_id=pl.when(pl.col("index") == 3).then(pl.lit("grown")).otherwise("track_id"))
+    following = Model.load(write_live_bundle(table_bundle, tmp_path / "next", after), tmp_path)
+    assert following.changes.version == 0
+    model = CatalogueTail(log, models).brought_up(following)
+    assert model.changes.version == 5
+    assert (model.catalogue.find_ids(["grown", "new", "t3"])).tolist() == [3, 40, -1]
+    assert model.catalogue.track(3).title == "As told"
+    assert {"new", "t0"} <= set(answer(model, "t1", "t0"))
+    assert "t37" not in answer(model, "t1")
+
+
+def test_a_model_that_lags_is_brought_up(log: ListLog, loaded: Model) -> None:
+    """Whatever a model has read already: a tail reads for all, and each gets what it lacks."""
+    models = OneModel(loaded)
+    first = CatalogueTail(log, models)
+    log.append([upsert(track("one", "jazz"))])
+    first.catch_up()
+    log.append([upsert(track("two", "jazz")), b"?", removal("one")])
+    first.catch_up()
+    fresh = OneModel(loaded)
+    CatalogueTail(log, fresh).catch_up()
+    for held in (models.model, fresh.model):
+        assert held.changes.version == 4
+        found = answer(held, "t1")
+        assert "two" in found
+        assert "one" not in found
+
+
+def test_an_old_model_is_not_changed(change: Callable[..., Model], loaded: Model) -> None:
+    before = answer(loaded, "t1")
+    change(track("new", "jazz"), "t5")
+    assert answer(loaded, "t1") == before
+    assert loaded.catalogue.find_ids(["new"]).tolist() == [-1]
+
+
+def by_name(artist: str, title: str) -> TrackReference:
+    return TrackReference(name=TrackName(artist=artist, title=title))
+
+
+IDS = ["t0", "t1", "t6", "x", "y", "z"]
+ARTISTS = {"a0": "Artist 0", "a1": "Artist 1", "b": "Björk", "c": "Björk"}
+
+
+@st.composite
+def told_tracks(draw: st.DrawFn) -> CatalogueTrack:
+    artist_id = draw(st.sampled_from(sorted(ARTISTS)))
+    optional = st.fixed_dictionaries(
+        {},
+        optional={
+            "explicit": st.booleans(),
+            "licence": st.sampled_from(["cc", "mit"]),
+            "release_date": st.sampled_from(["1999-12-31", "2026-01-01"]),
+            "markets": st.lists(st.sampled_from(["SE", "DE"]), max_size=2),
+            "album_title": st.just("Album"),
+            "duration_ms": st.integers(0, 10),
+        },
+    )
+    return CatalogueTrack(
+        track_id=draw(st.sampled_from(IDS)),
+        title=draw(st.sampled_from(["Title 0", "Title 6", "Jóga"])),
+        artist_id=artist_id,
+        artist=ARTISTS[artist_id],
+        tags=draw(st.lists(st.sampled_from([*TAGS, "polka", "Rock"]), max_size=3)),
+        **draw(optional),
+    )
+
+
+told = told_tracks() | st.sampled_from(IDS)
+FILTERS: list[Filter] = [
+    NoExplicit(), Market("SE"), Market("FR"), Licences(frozenset({"cc"})), AnyTag(frozenset({"rock"})),
+    AnyTag(frozenset({"polka", "jazz"})), Released(last=15_000), Released(first=15_000),
+]  # fmt: skip
+NAMES = [(artist, title) for artist in sorted(set(ARTISTS.values())) for title in ("Title 0", "Title 6", "joga")]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.lists(told, max_size=4, unique_by=lambda e: e if isinstance(e, str) else e.track_id), max_size=6))
+def test_any_sequence_gives_what_a_catalogue_made_anew_gives(
+    bundle: Path, loaded: Model, tmp_path_factory: pytest.TempPathFactory, steps: list[list[CatalogueTrack | str]]
+) -> None:
+    changes, last = loaded.changes, {}
+    for version, step in enumerate(steps, start=1):
+        entries = [Entry(e, None) if isinstance(e, str) else Entry(e.track_id, e) for e in step]
+        changes = changes.after(version, entries, loaded.bundle.scorers)
+        last |= {entry.track_id: entry for entry in entries}
+    tracks = {e.track_id: e.track for step in steps for e in map(entry_of, step) if e.track is not None}
+    table = remade(loaded.bundle.catalogue, tracks)
+    folder = tmp_path_factory.mktemp("anew")
+    catalogue_module.write(table, loaded.bundle.aliases, folder)
+    anew, live = Catalogue.open(folder), changes.catalogue
+    ids = [*IDS, "t39", "nobody"]
+    assert shown(live, ids) == shown(anew, ids)
+    for artist, title in NAMES:
+        assert found_by_name(live, artist, title) == found_by_name(anew, artist, title)
+        excluded = [artists_of(c, artist) for c in (live, anew)]
+        assert excluded[0] == excluded[1]
+    for each in FILTERS:
+        assert permitted(live, each) == permitted(anew, each)
+    gone = {e.track_id for e in last.values() if e.track is None and live.find_ids([e.track_id])[0] >= 0}
+    assert {live.track_id(item) for item in changes.removed.tolist()} == gone
+    check_search(loaded, changes, tracks)
+
+
+def entry_of(each: CatalogueTrack | str) -> Entry:
+    return Entry(each, None) if isinstance(each, str) else Entry(each.track_id, each)
+
+
+def remade(table: pl.DataFrame, tracks: dict[str, CatalogueTrack]) -> pl.DataFrame:
+    """The bundle's table with these rows in place of those of the same id, or after them."""
+    rows = [
+        {
+            "track_id": t.track_id, "title": t.title, "artist_id": t.artist_id, "artist_name": t.artist,
+            "markets": list(t.markets) or None, "tags": sorted({tag.lower() for tag in t.tags}),
+            **{name: getattr(t, name) if t.HasField(name) else None
+               for name in ("album_title", "release_date", "duration_ms", "explicit", "licence")},
+        }
+        for t in tracks.values()
+    ]  # fmt: skip
+    if not rows:
+        return table
+    schema = {name: kind for name, kind in table.schema.items() if name not in ("index", "name_key")}
+    new = (
+        pl.DataFrame(rows, schema={**schema, "release_date": pl.String})
+        .with_columns(pl.col("release_date").str.to_date(), name_key=name_key(pl.col("artist_name"), pl.col("title")))
+        .join(table.select("track_id", "index"), on="track_id", how="left")
+        .sort("index", nulls_last=True, maintain_order=True)
+    )
+    fresh = new["index"].is_null()
+    numbered = new.with_columns(index=pl.col("index").fill_null(len(table) - 1 + fresh.cum_sum()).cast(pl.Int32))
+    kept = table.join(numbered, on="track_id", how="anti")
+    return pl.concat([kept, numbered.select(table.columns)]).sort("index")
+
+
+def shown(catalogue: Catalogue, ids: list[str]) -> list[object]:
+    items = catalogue.find_ids(ids)
+    return [catalogue.track(item, ["shop"]) if item >= 0 else None for item in items.tolist()]
+
+
+def found_by_name(catalogue: Catalogue, artist: str, title: str) -> object:
+    """Which of several new tracks of one name is taken depends on which came first, and is left open."""
+    (found,) = catalogue.find([by_name(artist, title)])
+    return found and (found.method, found.confidence, found.index if found.index < 40 else "new")
+
+
+def artists_of(catalogue: Catalogue, name: str) -> set[str]:
+    numbers = catalogue.artists([ArtistReference(name=name)])
+    return ids_of(catalogue, ~ExcludeArtists(numbers).permits(catalogue.columns))
+
+
+def permitted(catalogue: Catalogue, each: Filter) -> set[str]:
+    return ids_of(catalogue, each.permits(catalogue.columns))
+
+
+def ids_of(catalogue: Catalogue, mask: np.ndarray) -> set[str]:
+    return {catalogue.track_id(item) for item in np.flatnonzero(mask).tolist()}
+
+
+def check_search(loaded: Model, changes: Changes, tracks: dict[str, CatalogueTrack]) -> None:
+    """The network's proposals are those of a search over all vectors, each track's by what was last told of it."""
+    model = loaded.with_changes(changes)
+    n, scorer = len(changes.catalogue), loaded.bundle.scorers["neural"]
+    vectors = np.zeros((n, len(TAGS)), np.float32)
+    vectors[:40] = scorer.item_vectors
+    known = np.arange(n) < 40
+    for track_id, t in tracks.items():
+        item = int(changes.catalogue.find_ids([track_id])[0])
+        tags = sorted({tag.lower() for tag in t.tags} & set(TAGS))
+        if tags:
+            vectors[item] = [(tag in tags) / np.sqrt(len(tags)) for tag in TAGS]
+            known[item] = True
+    allowed = model.permits.allowed([])
+    source = model.sources["playlist"]["neural"]
+    heard = Ragged.of([[0]])
+    ((items, found),) = source.candidates(Asked(heard, [allowed], Ragged.of([[]])), n)
+    expected = PlainIndex(vectors).search(vectors[:1], n, allowed & type(allowed).of(known))[1][0]
+    np.testing.assert_allclose(found, expected[np.isfinite(expected)], atol=1e-6)
+    assert set(items.tolist()) == set(np.flatnonzero(known & allowed.mask).tolist())
