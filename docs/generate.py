@@ -1,10 +1,13 @@
-"""Writes what the documentation takes from the source: architecture.svg and data-contracts.md.
+"""Writes what the documentation takes from the source: architecture.svg, data-contracts.md and settings.md.
 
 python docs/generate.py [FOLDER]      default: this folder; a test generates them elsewhere and compares
 """
 
 from __future__ import annotations
 
+import importlib
+import inspect
+import json
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -14,11 +17,18 @@ import matplotlib as mpl
 import pyarrow as pa
 from matplotlib import pyplot as plt
 from matplotlib.patches import FancyBboxPatch
+from pydantic import BaseModel
 
 from recsys import schema
 from recsys.cli import ORDER
+from recsys.settings import TABLES, Settings
 
 ROOMS = ("features", "training", "serving")
+WITH_SETTINGS = (
+    "features.jobs.plan", "features.spark", "features.importers.base", "features.importers.formats.generic",
+    "training.gate.rule", "serving.tracing", "serving.metrics", "serving.logs",
+)  # fmt: skip
+"""Modules that hold a component's settings beside the component."""
 COLOURS = {"features": "#dcecf9", "training": "#e3f4df", "serving": "#fbe9d7", "recsys": "#eeeeee"}
 
 
@@ -113,10 +123,61 @@ def doc(field: pa.Field) -> str:
     return (field.metadata or {}).get(b"doc", b"").decode()
 
 
+def settings(path: Path) -> None:
+    """Every table of segue.toml, field by field."""
+    parts = [
+        "# Settings",
+        "",
+        "Written by `python docs/generate.py` from the source; a test holds the two together.",
+        "",
+        "All of them stand in one `segue.toml` (`--config`, else `$SEGUE_CONFIG`, else `./segue.toml`), a table a",
+        "component, or in the environment as `SEGUE_<TABLE>_<FIELD>`, which goes first. A table or field that is not",
+        "listed here is refused.",
+        "",
+    ]
+    for table, component in sorted(found_settings().items()):
+        parts += [f"## [{table}]", "", inspect.cleandoc(component.__doc__ or ""), ""]
+        parts += ["| field | default | |", "|---|---|---|"]
+        for name, field in component.model_fields.items():
+            default = "required" if field.is_required() else f"`{plain(field.get_default(call_default_factory=True))}`"
+            meaning = " ".join((field.description or "").split()).replace("|", "\\|")
+            parts.append(f"| `{name}` | {default} | {meaning} |")
+        parts.append("")
+    path.write_text("\n".join(parts).rstrip() + "\n")
+
+
+def found_settings() -> dict[str, type[Settings]]:
+    """Every component's, by its table; the tables that recsys.settings names, and no others."""
+    for room in ("recsys", *ROOMS):
+        for module in grimp.build_graph(room, cache_dir=None).modules:
+            if "settings" in module.rpartition(".")[2] or module in WITH_SETTINGS:
+                importlib.import_module(module)
+    found, classes = {}, [Settings]
+    while classes:
+        classes += (component := classes.pop()).__subclasses__()
+        if component.__dict__.get("table"):
+            found[component.table] = component
+    if set(found) != set(TABLES):
+        raise ValueError(f"recsys.settings.TABLES names {sorted(TABLES)}, the source has {sorted(found)}")
+    return found
+
+
+def plain(value: object) -> str:
+    """As TOML has it, nearly."""
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json", exclude_defaults=True)
+    if value is None:
+        return "not set"
+    if isinstance(value, tuple | list | dict | bool):
+        return json.dumps(value, default=str)
+    return f'"{value}"' if isinstance(value, str | Path) else str(value)
+
+
 def main() -> None:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
     architecture(folder / "architecture.svg")
     data_contracts(folder / "data-contracts.md")
+    settings(folder / "settings.md")
 
 
 if __name__ == "__main__":

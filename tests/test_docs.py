@@ -19,7 +19,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", ["architecture.svg", "data-contracts.md"])
+@pytest.mark.parametrize("name", ["architecture.svg", "data-contracts.md", "settings.md"])
 def test_generated_pages_are_current(generated: Path, name: str) -> None:
     assert (generated / name).read_text() == (ROOT / "docs" / name).read_text(), "run `make docs`"
 
