@@ -16,6 +16,7 @@ import grpc
 import polars as pl
 import pytest
 
+from recsys.dataset import DatasetManifest
 from recsys.files import write_json
 from recsys.workspace import Champion, Workspace
 from serving.client import Client, track
@@ -52,7 +53,22 @@ def champion(workspace: Path, write_small_bundle: Callable[..., Path]) -> Path:
     made = Workspace()
     write_small_bundle(made.bundles / "first")
     made.set_champion(Champion(bundle="first", dataset="small", promoted_at="2026-01-01", reason="better"))
-    write_json(made.features / "small" / "manifest.json", {})
+    manifest = DatasetManifest(
+        name="small",
+        fingerprint="0" * 12,
+        sources=["shop"],
+        simulated=True,
+        task="next",
+        protocol="leave_one_out",
+        dated=False,
+        boundaries={},
+        counts={},
+        audio_features=[],
+        tags=[],
+        text_encoder="none",
+        config={},
+    )
+    write_json(made.features / "small" / "manifest.json", manifest.model_dump())
     items = pl.DataFrame({"index": [0, 1, 2], "track_id": ["t4", "t0", "t2"]}, schema_overrides={"index": pl.Int32})
     items.write_parquet(made.features / "small" / "items.parquet")
     sequences = pl.DataFrame(
@@ -143,7 +159,7 @@ from serving.listeners import KnownListeners
 from serving.model import Model
 from serving.server import Server
 from serving.settings import ServeSettings
-import serving.cli.serve, serving.champion
+import serving.cli.serve, serving.assembly, serving.supervision
 now = types.SimpleNamespace(get=lambda name="", model=Model.load(Path({str(table_bundle)!r})): model)
 server = Server(now, KnownListeners({{}}), ServeSettings.load(port=0))
 with Client(f"localhost:{{server.start()}}") as client:

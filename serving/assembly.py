@@ -1,0 +1,171 @@
+"""A server put together from its settings: store, log, models, experiments, and what is told of them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from recsys.workspace import Workspace
+from serving.admin import AdminService
+from serving.eventlog import open_log
+from serving.eventlog.base import EventLog
+from serving.eventlog.embedded import EmbeddedLog
+from serving.eventlog.settings import LogSettings
+from serving.experiments import ExperimentsFile
+from serving.feedback import FeedbackService
+from serving.forget import forget_served
+from serving.inspection import Inspection
+from serving.listeners import StoredListeners, forget_known, known_listeners
+from serving.loaded import LoadedModels, PinnedModels
+from serving.loading import Loader
+from serving.logs import LoggingSettings
+from serving.metrics import FOLDER, Metrics, MetricsSettings, exposed
+from serving.model import Model
+from serving.records import Records
+from serving.security.pseudonyms import Pseudonyms
+from serving.security.quotas import Quotas
+from serving.security.settings import SecuritySettings
+from serving.server import Beside, Server
+from serving.settings import ServeSettings
+from serving.store.base import Store, StoreUnavailableError
+from serving.store.opening import open_store
+from serving.store.replay import Progress, replay
+from serving.store.settings import StateSettings
+from serving.tail import CatalogueTail
+from serving.tracing import Tracing, TracingSettings
+
+log = structlog.get_logger("segue.serve")
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """Ready to `start`; what lies around the server goes when `assembled` ends, after its `drain`."""
+
+    server: Server
+    models: LoadedModels | PinnedModels
+    listeners: int
+    """How many the data set knows."""
+    loader: Loader
+
+
+def catch_up(store: Store, events: EventLog) -> None:
+    """Bring the listeners' state up to the log. To be done once, before any worker starts: after a cut of power the log
+    knows events that the state does not."""
+    if isinstance(events, EmbeddedLog) and (count := replay(events, store.listeners)):
+        log.info("events replayed into the state", events=count)
+
+
+@contextmanager
+def assembled(
+    settings: ServeSettings, workspace: Workspace, bundle: Path | None, *, alone: bool
+) -> Iterator[Assembled]:
+    """bundle: serve this one and no other; alone: this process has no supervisor that caught up before.
+
+    Raises SegueError for what a user can mend: no champion, a damaged bundle, a log that cannot be opened.
+    """
+    with ExitStack() as cleanup:
+        security = SecuritySettings.load()
+        security.check_exposure(settings.host)
+        store = open_store(StateSettings.load(), workspace)
+        cleanup.callback(store.close)
+        events = open_log(LogSettings.load(), workspace)
+        cleanup.callback(events.close)
+        if alone:
+            catch_up(store, events)
+        if isinstance(events, EmbeddedLog):
+            cleanup.callback(Progress(events, store.listeners).close)
+
+        figures = MetricsSettings.load()
+        metrics = Metrics(figures.window_s)
+        records = Records(events, store.requests, metrics)
+        if FOLDER not in os.environ:
+            cleanup.enter_context(exposed(figures, metrics.registry))
+        inspection = Inspection(
+            metrics,
+            Tracing(TracingSettings.load()),
+            records,
+            Pseudonyms(security.log_salt),
+            LoggingSettings.load().calls,
+        )
+        cleanup.callback(inspection.close, settings.drain_s)
+
+        experiments = ExperimentsFile(workspace.root / "experiments.toml")
+        cleanup.callback(experiments.close)
+        loader = Loader(workspace.serving, settings.max_batch)
+        models, tail = _models(settings, workspace, bundle, loader, inspection, store, experiments)
+        cleanup.callback(tail.close)
+        tail.start()
+        if isinstance(models, LoadedModels):
+            cleanup.callback(models.close)
+            models.watch(settings.watch_s)
+            experiments.watch(settings.watch_s)
+        inspection.watch(models)
+
+        known = known_listeners(workspace, models.get().bundle.manifest.data.dataset, settings.history_length)
+
+        def forget(user_id: str) -> Mapping[str, int]:
+            records.flush()
+            erased = forget_served(events, store, user_id)
+            return {**erased, "known": forget_known(workspace, user_id)}
+
+        server = Server(
+            models,
+            StoredListeners(store.listeners, known, settings.history_length),
+            settings,
+            Beside(
+                inspection=inspection,
+                experiments=lambda: experiments.current,
+                feedback=FeedbackService(
+                    lambda: models.get().catalogue,
+                    events,
+                    store.listeners,
+                    max_streams=settings.max_streams,
+                    metrics=metrics,
+                ),
+                admin=AdminService(models, store.catalogue, tail, store.requests, forget),
+                security=security,
+                quotas=Quotas(store.quotas, degraded=lambda: metrics.dependency_error("quota")),
+            ),
+        )
+        yield Assembled(server, models, len(known), loader)
+
+
+def _models(
+    settings: ServeSettings,
+    workspace: Workspace,
+    bundle: Path | None,
+    loader: Loader,
+    inspection: Inspection,
+    store: Store,
+    experiments: ExperimentsFile,
+) -> tuple[LoadedModels | PinnedModels, CatalogueTail]:
+    """Loaded, and brought up to the catalogue log as far as the store answers; the tail goes on from there."""
+    tails: list[CatalogueTail] = []
+    counted = inspection.counted(loader)
+
+    def load(folder: Path) -> Model:
+        model = counted(folder)
+        try:
+            return tails[0].brought_up(model) if tails else model
+        except StoreUnavailableError:
+            return model
+
+    def named() -> Collection[str]:
+        return {*settings.bundles, *experiments.current.definition.bundles}
+
+    models = PinnedModels(bundle, load) if bundle else LoadedModels(workspace, load, named)
+    tail = CatalogueTail(
+        store.catalogue, models, observe=lambda version: inspection.metrics.catalogue_read(version, time.time())
+    )
+    tails.append(tail)
+    try:
+        tail.catch_up()
+    except StoreUnavailableError as error:
+        log.warning("catalogue log away", error=str(error))
+    return models, tail
