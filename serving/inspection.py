@@ -45,11 +45,12 @@ class HasLoaded(Protocol):
 class Told:
     """What a call's line in the log will say; `rpc` adds to ``entry`` as it learns more."""
 
-    __slots__ = ("code", "entry", "shed")
+    __slots__ = ("code", "entry", "shed", "trace_id")
 
     def __init__(self, method: str) -> None:
         self.entry: dict[str, Any] = {"method": method}
         self.code: int = code_pb2.OK
+        self.trace_id = ""
         self.shed = ""
         """Why the call was turned away: "queue", "draining"."""
 
@@ -90,28 +91,36 @@ class Inspection:
 
     @contextmanager
     def call(self, service: str, method: str, context: grpc.ServicerContext) -> Iterator[Told]:
-        """Around a call, from its bytes to its status."""
+        """Around a call, from its bytes to its status; a stream that its caller leaves counts as cancelled."""
         started = time.perf_counter()
         told = Told(method)
         self.metrics.entered()
         try:
             with self._tracing.call(service, method, context.invocation_metadata) as traced:
-                yield told
-                name = CODES[told.code]
-                traced.ended(told.code, name, told.entry.get("request_id", ""))
+                told.trace_id = traced.trace_id
+                try:
+                    yield told
+                except GeneratorExit:
+                    told.code = code_pb2.CANCELLED
+                    raise
+                finally:
+                    traced.ended(told.code, CODES[told.code], told.entry.get("request_id", ""))
         finally:
             self.metrics.left()
-        seconds = time.perf_counter() - started
-        self.metrics.request(method, name, seconds)
+            self._tell(told, time.perf_counter() - started)
+
+    def _tell(self, told: Told, seconds: float) -> None:
+        code = CODES[told.code]
+        self.metrics.request(told.entry["method"], code, seconds)
         if told.shed:
             self.metrics.shed(told.shed)
         if told.code == code_pb2.OK and self._calls < 1 and random.random() >= self._calls:  # noqa: S311 - no secret
             return
-        if traced.trace_id:
-            told.entry["trace_id"] = traced.trace_id
+        if told.trace_id:
+            told.entry["trace_id"] = told.trace_id
         if client := caller():
             told.entry["client"] = client
-        log.info("call", **told.entry, code=name, ms=round(1000 * seconds, 2))
+        log.info("call", **told.entry, code=code, ms=round(1000 * seconds, 2))
 
     def refused(self, method: str, code: str) -> None:
         """A call that did not get as far as `call`."""
