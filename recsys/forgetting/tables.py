@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import polars as pl
 
 from recsys.files import read_json
-from recsys.forgetting.traces import OnlineValues, ParquetRows, Trace
+from recsys.forgetting.traces import OnlineValues, ParquetRows, Trace, answer
 from recsys.workspace import Workspace
 
 LISTENERS = {"events": "user_id", "interactions": "user_id", "impressions": "user_id", "playlists": "owner_id"}
@@ -29,8 +30,9 @@ class Listener:
 
     @classmethod
     def of(cls, workspace: Workspace, user_id: str) -> Listener:
-        own = workspace.table("playlists").filter(pl.col("owner_id") == user_id)
-        return cls(user_id, frozenset(own.select("playlist_id").collect()["playlist_id"]))
+        own = pl.col("playlist_id").filter(pl.col("owner_id") == user_id)
+        files = workspace.table_files("playlists")
+        return cls(user_id, frozenset(chain.from_iterable(answer(path, own) for path in files)))
 
     @property
     def bare(self) -> str:
@@ -47,11 +49,11 @@ def spellings(workspace: Workspace, user_id: str) -> list[str]:
     manifests = [read_json(folder / "manifest.json") for folder in workspace.import_folders()]
     spaces = {m[name] for m in manifests for name in ("source", "namespace")}
     wanted = [user_id, *(f"{space}:{user_id}" for space in sorted(spaces))]
-    columns = [
-        workspace.table(table).select(user_id=column).filter(pl.col("user_id").is_in(wanted)).unique()
-        for table, column in LISTENERS.items()
-    ]
-    found = set(pl.concat(columns).collect()["user_id"])
+    found: set[str] = set()
+    for table, column in LISTENERS.items():
+        ours = pl.col(column).filter(pl.col(column).is_in(wanted)).unique()
+        for path in workspace.table_files(table):
+            found.update(answer(path, ours))
     return [spelling for spelling in wanted if spelling in found]
 
 

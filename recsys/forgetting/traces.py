@@ -41,10 +41,7 @@ class ParquetRows:
     gone: pl.Expr
 
     def count(self) -> int:
-        try:
-            return int(pl.scan_parquet(self.path, glob=False).select(self.gone.sum()).collect().item())
-        except (OSError, pl.exceptions.PolarsError) as error:
-            raise InputError(f"{self.path}: cannot be read: {error}") from error
+        return int(answer(self.path, self.gone.sum()).item())
 
     def erase(self) -> int:
         found = self.count()
@@ -112,6 +109,14 @@ class OnlineValues:
                 return found
         except sqlite3.Error as error:
             raise InputError(f"{self.path}: {error}") from error
+
+
+def answer(path: Path, question: pl.Expr) -> pl.Series:
+    """What ``question`` makes of the rows of a Parquet file. Raises InputError, naming it, where it cannot be read."""
+    try:
+        return pl.scan_parquet(path, glob=False).select(question).collect().to_series()
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise InputError(f"{path}: cannot be read, so nobody can tell whom it holds: {error}") from error
 
 
 def remove_halves(folder: Path) -> None:
