@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 import structlog
@@ -70,9 +71,11 @@ class CatalogueTail:
             return self._version
 
     def brought_up(self, model: Model) -> Model:
-        """A model that was just loaded, with all that the log says laid over it. Raises StoreUnavailableError."""
+        """A model that was just loaded, with all that the log says laid over it; what was read before, where the store
+        is away."""
         with self._lock:
-            self._read()
+            with suppress(StoreUnavailableError):
+                self._read()
             return self._laid_over(model)
 
     def start(self) -> threading.Thread:
@@ -113,6 +116,8 @@ class CatalogueTail:
 
     def _laid_over(self, model: Model) -> Model:
         before = model.changes
+        if before.version == self._version:
+            return model
         new = [entry for version, entry in self._said.values() if version > before.version]
         changes = before.after(self._version, new[:STEP], model.bundle.scorers)
         for start in range(STEP, len(new), STEP):
