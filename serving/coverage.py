@@ -53,9 +53,10 @@ class Shown:
             if bundle not in self._lengths:
                 return
             counts = self._begin(bundle, window)
-        if len(items) and int(items.max()) >= len(counts):
-            items = items[items < len(counts)]
-        counts[items] += 1
+        try:
+            counts[items] += 1
+        except IndexError:
+            counts[items[items < len(counts)]] += 1
 
     def counts(self, bundle: str, tracks: int) -> Int64:
         """(tracks,) how often each was shown by any worker, over the last one to two windows."""
