@@ -45,6 +45,8 @@ TABLES = (
     )
     """,
     "CREATE INDEX records_of_listener ON records (user_id)",
+    # Of a log that was copied from Kafka (serving.eventlog.pulled): where the next copying begins, by table.
+    "CREATE TABLE cursors (name TEXT PRIMARY KEY, cursor TEXT NOT NULL)",
 )
 """The statements that make them."""
 
