@@ -234,4 +234,5 @@ def _likeness(name: str, scorer: HasItemVectors, folder: Path | None) -> Source:
 
 
 def _mapped(folder: Path) -> Directions:
-    return Directions(*(np.load(folder / f"{part}.npy", mmap_mode="r") for part in ("directions", "mean")))
+    parts = (np.load(folder / f"{part}.npy", mmap_mode="r") for part in ("directions", "mean"))
+    return Directions(*map(np.asarray, parts))

@@ -46,7 +46,7 @@ class ItemVectors:
 
     def __getitem__(self, items: Int32) -> Float32:
         """(len(items), dim), zeros for an item that has none."""
-        if not len(self.later.items):
+        if self.later.n_items == len(self.base) and not len(self.later.items):
             return self.base[items]
         place = self._place(items)
         held = (items >= 0) & (items < len(self.base))
@@ -61,9 +61,11 @@ class ItemVectors:
     def known(self, items: Int32) -> Bool:
         """(len(items),), true where the item has a vector; -1 is no item."""
         known: Bool = (items >= 0) & (items < len(self.base))
-        return known | (self._place(items) >= 0) if len(self.later.items) else known
+        return known | (self._place(items) >= 0)
 
     def _place(self, items: Int32) -> Int32:
         """Of each item among those that came later; -1: it is none of them."""
+        if not len(self.later.items):
+            return np.full(len(items), -1, np.int32)
         place = np.minimum(np.searchsorted(self.later.items, items), len(self.later.items) - 1)
         return np.where(self.later.items[place] == items, place, -1).astype(np.int32)
