@@ -15,8 +15,9 @@ from __future__ import annotations
 
 from recsys.bundle import Bundle, BundleManifest, now
 from recsys.dataset import Dataset
-from recsys.errors import InputError, MissingError
+from recsys.errors import InputError
 from recsys.metrics.bootstrap import Interval
+from recsys.rollback import roll_back
 from recsys.workspace import Champion, Workspace
 from training import registry
 from training.code import MEASURED, code_fingerprint
@@ -69,27 +70,9 @@ def promote(
 
 
 def rollback(workspace: Workspace) -> Champion:
-    """Serve the champion before this one again. Neural bundles made until now are passed over from here on.
-
-    Raises MissingError where nothing was served before, InputError where that bundle is damaged by now.
-    """
-    current = workspace.champion()
-    if current is None or not current.previous:
-        raise MissingError(
-            f"{workspace.root}/champion.json names no bundle that was served before, so there is none to go back to; "
-            "`segue promote` makes a champion"
-        )
-    manifest = Bundle.open(workspace.bundles / current.previous[-1]).manifest
-    champion = Champion(
-        bundle=manifest.name,
-        dataset=manifest.data.dataset,
-        promoted_at=now(),
-        reason=f"rolled back from {current.bundle}",
-        previous=current.previous[:-1],
-        not_before=now(),
-    )
-    workspace.set_champion(champion)  # first of all: it is what servers follow
-    version = registry.register(workspace, workspace.bundles / manifest.name)
+    """`recsys.rollback.roll_back`, and the alias in the registry after it."""
+    champion = roll_back(workspace)  # first of all: it is what servers follow
+    version = registry.register(workspace, workspace.bundles / champion.bundle)
     registry.set_alias(workspace, champion.dataset, "champion", version)
     return champion
 
