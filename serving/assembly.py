@@ -14,7 +14,6 @@ import structlog
 from recsys.workspace import Workspace
 from serving.admin import AdminService
 from serving.eventlog import open_log
-from serving.eventlog.base import EventLog
 from serving.eventlog.embedded import EmbeddedLog
 from serving.eventlog.settings import LogSettings
 from serving.experiments import ExperimentsFile
@@ -28,6 +27,7 @@ from serving.logs import LoggingSettings
 from serving.metrics import FOLDER, Metrics, MetricsSettings, exposed
 from serving.model import Model
 from serving.records import Records
+from serving.recovery import catch_up
 from serving.security.pseudonyms import Pseudonyms
 from serving.security.quotas import Quotas
 from serving.security.settings import SecuritySettings
@@ -35,7 +35,7 @@ from serving.server import Beside, Server
 from serving.settings import ServeSettings
 from serving.store.base import Store, StoreUnavailableError
 from serving.store.opening import open_store
-from serving.store.replay import Progress, replay
+from serving.store.replay import Progress
 from serving.store.settings import StateSettings
 from serving.tail import CatalogueTail
 from serving.tracing import Tracing, TracingSettings
@@ -52,13 +52,6 @@ class Assembled:
     listeners: int
     """How many the data set knows."""
     loader: Loader
-
-
-def catch_up(store: Store, events: EventLog) -> None:
-    """Bring the listeners' state up to the log. To be done once, before any worker starts: after a cut of power the log
-    knows events that the state does not."""
-    if isinstance(events, EmbeddedLog) and (count := replay(events, store.listeners)):
-        log.info("events replayed into the state", events=count)
 
 
 @contextmanager

@@ -15,10 +15,10 @@ from rich.console import Console
 
 from recsys.errors import MissingError
 from recsys.workspace import Workspace
-from serving.assembly import catch_up
 from serving.eventlog import open_log
 from serving.eventlog.settings import LogSettings
 from serving.metrics import FOLDER, MetricsSettings, exposed, of_all_workers, worker_died
+from serving.recovery import catch_up
 from serving.security.settings import SecuritySettings
 from serving.settings import ServeSettings
 from serving.store.opening import open_store
