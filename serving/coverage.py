@@ -84,7 +84,7 @@ class Shown:
             for bundle_, old in self._counts.keys() - kept.keys():
                 (self._folder / _name(bundle_, old, str(os.getpid()))).unlink(missing_ok=True)
             path = self._folder / _name(bundle, window, str(os.getpid()))
-            counts = np.memmap(path, np.uint32, "w+", shape=self._lengths[bundle])
+            counts = np.asarray(np.memmap(path, np.uint32, "w+", shape=self._lengths[bundle]))  # its own [] is slow
         self._counts = {**kept, (bundle, window): counts}
         return counts
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from pydantic import Field
@@ -22,6 +23,8 @@ from recsys.errors import InputError
 from recsys.ragged import Int32
 from recsys.settings import Settings
 from serving.coverage import Shown, concentration
+
+log = structlog.get_logger("segue.metrics")
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -37,7 +40,7 @@ class MetricsSettings(Settings, table="metrics"):
     host: str = "127.0.0.1"
     """Address to listen on. The page has no authentication: keep it private."""
     port: int | None = Field(default=None, ge=0, le=65535)
-    """Of http://host:port/metrics, for all workers together. 0: any free port. Not set: no page."""
+    """Of http://host:port/metrics, for all workers together. 0: any free port, which the log names. Not set: no page."""
     window_s: float = Field(default=3600.0, gt=0)
     """Seconds over which coverage and concentration are told: of this window and the one before."""
 
@@ -254,6 +257,7 @@ def exposed(settings: MetricsSettings, registry: CollectorRegistry) -> Iterator[
         server, thread = start_http_server(settings.port, settings.host, registry)
     except OSError as error:
         raise InputError(f"metrics: cannot listen on {settings.host}:{settings.port}: {error.strerror}") from error
+    log.info("metrics", page=f"http://{settings.host}:{server.server_port}/metrics")
     try:
         yield server.server_port
     finally:
