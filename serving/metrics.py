@@ -40,7 +40,7 @@ class MetricsSettings(Settings, table="metrics"):
     host: str = "127.0.0.1"
     """Address to listen on. The page has no authentication: keep it private."""
     port: int | None = Field(default=None, ge=0, le=65535)
-    """Of http://host:port/metrics, for all workers together. 0: any free port, which the log names. Not set: no page."""
+    """Of http://host:port/metrics, for all workers together. 0: any free port; the log names it. Not set: no page."""
     window_s: float = Field(default=3600.0, gt=0)
     """Seconds over which coverage and concentration are told: of this window and the one before."""
 
