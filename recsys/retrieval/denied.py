@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from recsys.ragged import Bool, Float32, Int32, Ragged
+from recsys.ragged import Bool, Float32, Int32, Int64, Ragged
 from recsys.retrieval.allowed import Allowed
 
 MAX_OVERFETCH = 256
@@ -35,11 +35,11 @@ def search_without(
     if len(short):
         few = denied.take(short)
         found, values = search(queries[short], k + int(few.lengths.max()), allowed)
-        items[short], scores[short] = _cut(found, values, ~_listed(found, few), k)
+        items[short], scores[short] = cut(found, values, ~listed(found, few), k)
     return items, scores
 
 
-def _listed(items: Int32, rows: Ragged) -> Bool:
+def listed(items: Int32 | Int64, rows: Ragged) -> Bool:
     """(batch, m), true where the row lists the item."""
     if not len(rows.values):
         return np.zeros(items.shape, np.bool_)
@@ -49,7 +49,7 @@ def _listed(items: Int32, rows: Ragged) -> Bool:
     return np.isin(wanted, rows.values + rows.rows * span + 1)
 
 
-def _cut(items: Int32, scores: Float32, keep: Bool, k: int) -> tuple[Int32, Float32]:
+def cut(items: Int32, scores: Float32, keep: Bool, k: int) -> tuple[Int32, Float32]:
     """The first k of each row that are kept, -1 and -inf behind them."""
     order = np.argsort(~keep, axis=1, kind="stable")[:, :k]
     kept = np.take_along_axis(keep, order, axis=1)

@@ -17,11 +17,6 @@ class Index(Protocol):
     """Finds, for each query, the vectors with the highest inner product."""
 
     @property
-    def vectors(self) -> Float32:
-        """(n_items, dim)"""
-        ...
-
-    @property
     def n_items(self) -> int: ...
 
     @property
