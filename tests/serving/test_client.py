@@ -285,6 +285,9 @@ def test_tls_and_who_calls_by_certificate(authority: tuple[bytes, Signed]) -> No
     with listening(Answers(), credentials=theirs) as address:
         with Client(address, credentials=tls(root, certificate=mine, key=my_key), api_key="k") as client:
             client.recommend("anna")
+        both = mine + my_key  # one file, as `--certificate` takes it
+        with Client(address, credentials=tls(root, certificate=both, key=both)) as client:
+            client.recommend("anna")
         for refused in (tls(root), tls(certificate=mine, key=my_key), None):
             with Client(address, credentials=refused) as client, pytest.raises(grpc.RpcError) as caught:
                 client.recommend("anna")
