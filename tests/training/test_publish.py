@@ -47,7 +47,7 @@ def test_what_was_published_is_what_opens(folder: Path, dataset: Dataset) -> Non
     assert bundle.manifest.sources == {"main": "popularity", "popularity": "popularity"}
     assert bundle.manifest.git_commit == git_commit()
     np.testing.assert_array_equal(bundle.scorers["main"].scores(dataset.part("test").items)[0], dataset.train_counts)
-    assert {s: p.sources for s, p in bundle.policy.surfaces.items()} == {
+    assert {s: p.source_names for s, p in bundle.policy.surfaces.items()} == {
         surface: ["main", "popularity"] for surface in ("home", "playlist", "similar")
     }
 

@@ -49,7 +49,7 @@ class Contest:
     def measure(self, bundle: Bundle) -> Result:
         """The bundle's first source for the task's surface, judged over the full catalogue of the data set."""
         task = self.dataset.manifest.task
-        scorer = bundle.scorers[bundle.policy.surfaces[SURFACE[task]].sources[0]]
+        scorer = bundle.scorers[bundle.policy.surfaces[SURFACE[task]].source_names[0]]
         own = Vocabulary(bundle.catalogue["track_id"].to_list()).indices(self.dataset.items["track_id"])
         same = bundle.manifest.data.fingerprint == self.dataset.manifest.fingerprint
         asked = translated(self.queries.histories if same else without_contexts(self.queries.histories), own)
