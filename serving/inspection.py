@@ -141,6 +141,9 @@ class Inspection:
         explored = int(np.count_nonzero(~np.isnan(work.slate.propensities)))
         self.metrics.served(answer.model.name, work.slate.candidates.items, explored)
         if self._records is not None:
+            # It knows the call, and a call counts as open for as long as somebody knows it: too many, and gRPC refuses
+            # all others of that connection.
+            work.waited_for = _nobody_waits
             self._records.add(answer)
 
     def counted(self, load: Callable[[Path], Model]) -> Callable[[Path], Model]:
@@ -181,6 +184,10 @@ class Inspection:
                 for model in models.loaded()
             ]
         )
+
+
+def _nobody_waits() -> bool:
+    return False
 
 
 def _timestamp(text: str) -> float:

@@ -161,6 +161,19 @@ def test_a_stream_that_is_left_is_cancelled(lines: list[Any]) -> None:
     assert inspection.metrics.registry.get_sample_value("segue_requests_in_flight") == 0
 
 
+def test_answers_that_wait_to_be_written_keep_no_call_open(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """gRPC takes `max_calls_per_connection` at once, and counts a call as open while anything holds it."""
+    monkeypatch.setattr("serving.background.EVERY_S", 60.0)
+    watched = Watched(model, tmp_path)
+    for _ in range(ServeSettings.load().max_calls_per_connection + 20):
+        watched.client.recommend("anna", limit=1)
+    assert not watched.value("records_total", where="log", outcome="written")
+    watched.close()
+    assert watched.value("records_total", where="log", outcome="written") == 120
+
+
 def test_loads_are_counted(model: Model) -> None:
     inspection = Inspection()
 
