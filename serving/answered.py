@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from segue.v1.admin_pb2 import Impression, RequestRecord, StageRecord
+from segue.v1.admin_pb2 import RequestRecord, StageRecord
 
 from serving.model import Model
 from serving.pipeline.query import Work
@@ -43,18 +42,6 @@ class Answered:
             bundle=self.model.name,
             arms=self.arms,
             policy=self.policy,
-            impressions=[
-                Impression(
-                    slot=slot,
-                    track_id=catalogue.track_id(item),
-                    source=self.sources[source],
-                    score=score,
-                    source_rank=rank,
-                    propensity=None if math.isnan(propensity) else propensity,
-                    pool=pool,
-                )
-                for slot, (item, score, source, rank, propensity, pool) in enumerate(rows)
-            ],
             fallbacks=fallbacks(self.work, self.sources),
             stages=[StageRecord(name=p.name, ms=p.ms, tracks=p.tracks, note=p.note) for p in self.work.passed],
             history=len(self.work.query.history),
@@ -62,4 +49,13 @@ class Answered:
             seed=slate.seed,
         )
         made.ts.FromMicroseconds(self.ts_us)
+        for slot, (item, score, source, rank, propensity, pool) in enumerate(rows):
+            impression = made.impressions.add()  # and not a constructor with keywords, which takes twice the time
+            impression.slot = slot
+            impression.track_id = catalogue.track_id(item)
+            impression.source = self.sources[source]
+            impression.score = score
+            impression.source_rank = rank
+            if pool:
+                impression.propensity, impression.pool = propensity, pool
         return made
