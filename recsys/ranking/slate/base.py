@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Protocol, Self, runtime_checkable
@@ -105,11 +105,22 @@ class HardRule(SlatePolicy, Protocol):
         ...
 
 
-def arranged(candidates: Candidates, policies: Iterable[SlatePolicy], context: SlateContext) -> Candidates:
+def arranged(
+    candidates: Candidates,
+    policies: Iterable[SlatePolicy],
+    context: SlateContext,
+    moved: MutableMapping[str, int] | None = None,
+) -> Candidates:
     """The candidates after all policies, in their order. All of them: the first ``context.places`` are the slate, and
-    exploration draws from those behind."""
+    exploration draws from those behind.
+
+    ``moved`` is told how many places of the slate each policy gave to another track, by the policy's name.
+    """
     for policy in policies:
-        candidates = policy.arrange(candidates, context)
+        before, candidates = candidates, policy.arrange(candidates, context)
+        if moved is not None and candidates is not before:
+            shown = min(context.places, len(candidates))
+            moved[type(policy).__name__] = int(np.count_nonzero(before.items[:shown] != candidates.items[:shown]))
     return candidates
 
 

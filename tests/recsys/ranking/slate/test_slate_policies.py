@@ -65,6 +65,14 @@ def test_they_act_in_the_documented_order() -> None:
     assert build(SurfacePolicy(sources=["near"], fold_versions=False, artist_spacing=0)) == ()
 
 
+def test_what_each_policy_moved_is_told() -> None:
+    candidates, context = toy([0, 0, 1, 2], 3, songs=[0, 1, 2, 2])
+    moved: dict[str, int] = {}
+    slate = arranged(candidates, [FoldVersions(), Diversity(0.0), Spacing(1)], context, moved)
+    assert slate.items.tolist() == [0, 2, 1]
+    assert moved == {"FoldVersions": 0, "Spacing": 2}, "Diversity left all as it was"
+
+
 def test_the_request_overrides_artist_spacing() -> None:
     assert build(ALL, artist_spacing=7)[-1] == Spacing(artists=7, albums=4)
     assert build(SurfacePolicy(sources=["near"]), artist_spacing=0) == (FoldVersions(),)
