@@ -33,9 +33,12 @@ def configure(settings: LoggingSettings | None = None) -> None:
     ]
     written: list[structlog.typing.Processor]
     if settings.format == "json":
-        written = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        # Without the locals of a traceback, which hold listeners and keys.
+        told = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        written = [structlog.processors.ExceptionRenderer(told), structlog.processors.JSONRenderer()]
     else:
-        written = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        plain = structlog.dev.plain_traceback
+        written = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
     level = logging.getLevelNamesMapping()[settings.level.upper()]
     structlog.configure(
         processors=[*shared, *written],

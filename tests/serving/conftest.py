@@ -8,12 +8,20 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import structlog
 
 from serving.client import Client
 from serving.listeners import KnownListeners
 from serving.model import Model
 from serving.server import Server
 from serving.settings import ServeSettings
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _short_tracebacks() -> None:
+    """structlog's own default prints the locals of every frame, which takes seconds where they hold a model."""
+    renderer = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[structlog.processors.add_log_level, renderer])
 
 
 @contextmanager

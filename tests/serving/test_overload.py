@@ -13,8 +13,11 @@ from types import SimpleNamespace
 import grpc
 import numpy as np
 import pytest
+from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from segue.v1.recommendation_pb2 import Fallback
+from grpc_status import rpc_status
+from segue.v1.recommendation_pb2 import Fallback, RecommendRequest
+from segue.v1.recommendation_pb2_grpc import RecommendationServiceStub
 
 from recsys.policy import Policy
 from recsys.ragged import Int32
@@ -24,7 +27,7 @@ from serving.client import Client, track
 from serving.listeners import KnownListeners
 from serving.model import Model
 from serving.pipeline.query import Query, Work
-from serving.server import Server
+from serving.server import OVERLOAD, Server
 from serving.settings import ServeSettings
 
 Serving = Callable[..., AbstractContextManager[str]]
@@ -151,19 +154,78 @@ def test_a_fault_of_ours_is_internal_and_the_server_lives_on(
         assert client.recommend("anna").tracks
 
 
+def test_a_full_queue_sheds_at_once_with_a_hint_and_health_tells(model: Model, serving: Serving) -> None:
+    held = Held()
+    with (
+        serving(held_before(model, held), max_waiting=2) as address,
+        grpc.insecure_channel(address) as channel,  # without the client's retries
+        Client(address, timeout_s=30) as client,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        stub, health = RecommendationServiceStub(channel), health_pb2_grpc.HealthStub(channel)
+
+        def says(status: str) -> bool:
+            answer = health.Check(health_pb2.HealthCheckRequest(service=OVERLOAD))
+            return health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status) == status
+
+        assert says("SERVING")
+        running = pool.submit(client.continue_playlist, [track("t0")])
+        assert held.asked.acquire(timeout=10)
+        calls = [stub.Recommend.future(RecommendRequest(user_id="anna"), timeout=30) for _ in range(30)]
+        refused = [call for call in calls if not _waits(call)]
+        assert len(refused) == 28
+        assert {call.code() for call in refused} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+        hint = error_details_pb2.RetryInfo()
+        assert rpc_status.from_call(refused[0]).details[0].Unpack(hint)
+        assert dict(refused[0].trailing_metadata())["grpc-retry-pushback-ms"] == str(hint.retry_delay.ToMilliseconds())
+        until(lambda: says("NOT_SERVING"))
+        assert health.Check(health_pb2.HealthCheckRequest()).status == health_pb2.HealthCheckResponse.SERVING
+        held.let_go.set()
+        assert running.result().tracks
+        assert all(call.result().tracks for call in calls if call not in refused)
+        until(lambda: says("SERVING"))  # by itself
+
+
+def _waits(call: grpc.Future) -> bool:
+    """Whether the call is still on its way after a while that is long for a refusal."""
+    try:
+        call.exception(timeout=0.5)
+    except grpc.FutureTimeoutError:
+        return True
+    return False
+
+
+def until(condition: Callable[[], bool], within_s: float = 20.0) -> None:
+    end = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
 def test_draining_lets_running_requests_end_and_refuses_new_ones(model: Model) -> None:
     held = Held()
     held_model = held_before(model, held)
     now = SimpleNamespace(get=lambda name="": held_model)
     server = Server(now, KnownListeners({}), ServeSettings.load(port=0, lame_duck_s=0, drain_s=30))
-    with ThreadPoolExecutor(2) as pool, Client(f"localhost:{server.start()}", timeout_s=30) as client:
+    address = f"localhost:{server.start()}"
+    with (
+        ThreadPoolExecutor(2) as pool,
+        grpc.insecure_channel(address) as channel,
+        Client(address, timeout_s=30) as client,
+    ):
         running = pool.submit(client.continue_playlist, [track("t0")])
         assert held.asked.acquire(timeout=10)
         draining = pool.submit(server.drain)
-        with pytest.raises(grpc.RpcError) as caught:
-            while True:  # until the drain has begun
-                client.recommend("anna")
-        assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+        codes: list[grpc.StatusCode] = []
+
+        def refused() -> bool:
+            """One that came before the drain began waits behind the batch that is held."""
+            ask = RecommendationServiceStub(channel).Recommend.future(RecommendRequest(user_id="anna"), timeout=0.5)
+            codes.append(ask.code())
+            return codes[-1] == grpc.StatusCode.UNAVAILABLE
+
+        until(refused)
+        assert set(codes) <= {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
         assert not draining.done()
         held.let_go.set()
         assert running.result(timeout=10).tracks
