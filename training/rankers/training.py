@@ -31,7 +31,8 @@ from training.rankers.report import METRICS, PRIMARY, RankerReport, Row
 from training.rankers.settings import RankerSettings
 
 SHOWN = 100
-FUSED = "all sources fused"
+SERVED = "as the policy asks"
+FUSED = "all fused"
 RANKER = "ranker"
 
 Order = Callable[[Pool, Float32], Float32]
@@ -137,15 +138,17 @@ def check(dataset: Dataset, bundle: Bundle, surface: str) -> None:
 
 
 def _plain(sources: Sequence[str], policy: Sequence[Sequence[str]]) -> dict[str, Order]:
-    """The orders without a ranker: the policy's steps, and all sources in one step."""
-    steps = [next((n for n, step in enumerate(policy) if s in step), len(policy)) for s in sources]
-    named = " > ".join(
-        " + ".join(s for s, n in zip(sources, steps, strict=True) if n == step) for step in sorted({*steps})
-    )
-    orders: dict[str, Order] = {named: lambda pool, features: by_steps(pool, steps)}
-    if len(set(steps)) > 1:
-        orders[FUSED] = lambda pool, features: by_steps(pool, [0] * len(steps))
-    return orders
+    """The orders without a ranker: the policy's steps, each source before all others, and all in one step.
+
+    A ranker that only learned which source is the best one has not earned its place.
+    """
+
+    def order(steps: Sequence[int]) -> Order:
+        return lambda pool, features: by_steps(pool, steps)
+
+    served = [next((n for n, step in enumerate(policy) if s in step), len(policy)) for s in sources]
+    orders = {SERVED: order(served), FUSED: order([0] * len(sources))}
+    return orders | {f"{first} first": order([int(s != first) for s in sources]) for first in sources}
 
 
 def _scored(rankers: Sequence[Ranker]) -> dict[str, Order]:
