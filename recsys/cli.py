@@ -22,7 +22,7 @@ from recsys.errors import SegueError
 # The order of the work, which is the order of `segue --help`.
 ORDER = (
     "demo", "doctor", "simulate", "import", "features", "store", "report", "train", "tune", "evaluate", "ranker",
-    "promote", "serve", "ask", "experiments", "explain", "rollback", "forget",
+    "promote", "rollback", "serve", "ask", "experiments", "explain", "pull-log", "forget",
 )  # fmt: skip
 
 
