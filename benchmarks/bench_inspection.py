@@ -3,8 +3,8 @@
     python benchmarks/bench_inspection.py [--tracks N] [--slate N] [--calls N]
 
 Prints microseconds of one thread, the best of seven runs; measures, asserts nothing. Records are made in the
-background, but by the same interpreter: what they cost is taken from answers too. Figures are kept as workers keep them,
-in memory-mapped files.
+background, but by the same interpreter: what they cost is taken from answers too. Figures are kept as workers keep
+them, in memory-mapped files.
 """
 
 from __future__ import annotations
