@@ -11,9 +11,10 @@ with Client("localhost:50051", api_key="...") as segue:
 
 from __future__ import annotations
 
+import itertools
 import re
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.resources import files
 from typing import Any, Self
 
@@ -96,12 +97,26 @@ def _details(error: grpc.RpcError, kind: Callable[[], Message]) -> Iterator[Any]
             yield detail
 
 
+class _Connection:
+    """One channel, and a stub of each service."""
+
+    def __init__(self, address: str, credentials: grpc.ChannelCredentials | None, options: Sequence[Any]) -> None:
+        if credentials is None:
+            self.channel = grpc.insecure_channel(address, options)
+        else:
+            self.channel = grpc.secure_channel(address, credentials, options)
+        self.recommendation = RecommendationServiceStub(self.channel)
+        self.feedback = FeedbackServiceStub(self.channel)
+        self.admin = AdminServiceStub(self.channel)
+
+
 class Client:
-    """One channel to one server; safe to share among threads. Every method raises grpc.RpcError.
+    """Channels to one server; safe to share among threads. Every method raises grpc.RpcError.
 
     ``timeout_s`` is the deadline of each call. A call that finds the server away, stopping or overloaded is tried up to
     three times within it, as SERVICE_CONFIG says. ``credentials`` (see `tls`) make the channel TLS; ``api_key`` or
-    ``token`` (a JWT, or what gives a fresh one for each call) says who calls. ``options`` are more of gRPC's own.
+    ``token`` (a JWT, or what gives a fresh one for each call) says who calls. A connection ends at one worker of the
+    server: who asks a lot opens some ``connections``, which take turns. ``options`` are more of gRPC's own.
     """
 
     def __init__(
@@ -112,17 +127,18 @@ class Client:
         api_key: str = "",
         token: str | Callable[[], str] = "",
         credentials: grpc.ChannelCredentials | None = None,
+        connections: int = 1,
         options: Iterable[tuple[str, Any]] = (),
     ) -> None:
-        # An HTTP proxy of the environment is meant for the web, not for a server inside the platform.
-        given = [("grpc.service_config", SERVICE_CONFIG), ("grpc.enable_http_proxy", 0), *options]
-        if credentials is None:
-            self._channel = grpc.insecure_channel(address, given)
-        else:
-            self._channel = grpc.secure_channel(address, credentials, given)
-        self._recommendation = RecommendationServiceStub(self._channel)
-        self._feedback = FeedbackServiceStub(self._channel)
-        self._admin = AdminServiceStub(self._channel)
+        given = [
+            ("grpc.service_config", SERVICE_CONFIG),
+            # An HTTP proxy of the environment is meant for the web, not for a server inside the platform.
+            ("grpc.enable_http_proxy", 0),
+            ("grpc.use_local_subchannel_pool", 1),  # Else channels of one process share a connection.
+            *options,
+        ]
+        self._connections = [_Connection(address, credentials, given) for _ in range(connections)]
+        self._turns = itertools.cycle(self._connections)
         self._timeout_s = timeout_s
         self._api_key, self._token = api_key, token
 
@@ -133,7 +149,8 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        self._channel.close()
+        for connection in self._connections:
+            connection.channel.close()
 
     def recommend(
         self,
@@ -158,7 +175,7 @@ class Client:
             bundle=bundle,
             context=context,
         )
-        response: pb.RecommendResponse = self._call(self._recommendation.Recommend, request)
+        response: pb.RecommendResponse = self._call(next(self._turns).recommendation.Recommend, request)
         return response
 
     def continue_playlist(
@@ -175,7 +192,7 @@ class Client:
         request = pb.ContinuePlaylistRequest(
             request_id=request_id, seeds=seeds, limit=limit, filters=filters, bundle=bundle, user_id=user_id
         )
-        response: pb.ContinuePlaylistResponse = self._call(self._recommendation.ContinuePlaylist, request)
+        response: pb.ContinuePlaylistResponse = self._call(next(self._turns).recommendation.ContinuePlaylist, request)
         return response
 
     def similar_tracks(
@@ -192,7 +209,7 @@ class Client:
         request = pb.SimilarTracksRequest(
             request_id=request_id, seeds=seeds, limit=limit, filters=filters, bundle=bundle, user_id=user_id
         )
-        response: pb.SimilarTracksResponse = self._call(self._recommendation.SimilarTracks, request)
+        response: pb.SimilarTracksResponse = self._call(next(self._turns).recommendation.SimilarTracks, request)
         return response
 
     def record_events(
@@ -200,7 +217,7 @@ class Client:
     ) -> feedback_pb2.RecordEventsResponse:
         """Tell what listeners did, at most 1,000 events; look at ``rejected`` of the response."""
         request = feedback_pb2.RecordEventsRequest(request_id=request_id, events=events)
-        response: feedback_pb2.RecordEventsResponse = self._call(self._feedback.RecordEvents, request)
+        response: feedback_pb2.RecordEventsResponse = self._call(next(self._turns).feedback.RecordEvents, request)
         return response
 
     def stream_events(
@@ -212,7 +229,7 @@ class Client:
         had been stored. Raises the last error when nothing was acknowledged for ``give_up_s``.
         """
         return acknowledged(
-            lambda sent: self._feedback.StreamEvents(sent, metadata=self._metadata()), events, give_up_s
+            lambda sent: next(self._turns).feedback.StreamEvents(sent, metadata=self._metadata()), events, give_up_s
         )
 
     def upsert_tracks(
@@ -220,26 +237,26 @@ class Client:
     ) -> admin_pb2.UpsertTracksResponse:
         """Add tracks to the catalogue, or change them; at most 1,000."""
         response: admin_pb2.UpsertTracksResponse = self._call(
-            self._admin.UpsertTracks, admin_pb2.UpsertTracksRequest(request_id=request_id, tracks=tracks)
+            next(self._turns).admin.UpsertTracks, admin_pb2.UpsertTracksRequest(request_id=request_id, tracks=tracks)
         )
         return response
 
     def remove_tracks(self, track_ids: Iterable[str], *, request_id: str = "") -> admin_pb2.RemoveTracksResponse:
         """Take tracks out of the catalogue; at most 1,000."""
         request = admin_pb2.RemoveTracksRequest(request_id=request_id, track_ids=track_ids)
-        response: admin_pb2.RemoveTracksResponse = self._call(self._admin.RemoveTracks, request)
+        response: admin_pb2.RemoveTracksResponse = self._call(next(self._turns).admin.RemoveTracks, request)
         return response
 
     def forget_listener(self, user_id: str, *, request_id: str = "") -> admin_pb2.ForgetListenerResponse:
         """Erase all that the server holds of a listener."""
         request = admin_pb2.ForgetListenerRequest(request_id=request_id, user_id=user_id)
-        response: admin_pb2.ForgetListenerResponse = self._call(self._admin.ForgetListener, request)
+        response: admin_pb2.ForgetListenerResponse = self._call(next(self._turns).admin.ForgetListener, request)
         return response
 
     def explain(self, asked_request_id: str) -> admin_pb2.RequestRecord:
         """What happened to a request that was answered."""
         request = admin_pb2.ExplainRequest(asked_request_id=asked_request_id)
-        response: admin_pb2.ExplainResponse = self._call(self._admin.Explain, request)
+        response: admin_pb2.ExplainResponse = self._call(next(self._turns).admin.Explain, request)
         return response.record
 
     def _call(self, method: Callable[..., Any], request: Message) -> Any:

@@ -125,6 +125,20 @@ def test_who_calls() -> None:
     assert [call.get("authorization") for call in answers.calls] == [None, "Bearer 1", "Bearer 2", None]
 
 
+def test_connections_take_turns() -> None:
+    class Peers(Answers):
+        def Recommend(self, request: pb.RecommendRequest, context: grpc.ServicerContext) -> pb.RecommendResponse:
+            peers.append(context.peer())
+            return pb.RecommendResponse()
+
+    peers: list[str] = []
+    with listening(Peers()) as address, Client(address, connections=3) as client:
+        for _ in range(6):
+            client.recommend("anna")
+    assert peers[:3] == peers[3:]
+    assert len(set(peers)) == 3
+
+
 @pytest.mark.parametrize("code", [DOWN, grpc.StatusCode.CANCELLED, grpc.StatusCode.RESOURCE_EXHAUSTED])
 def test_what_passes_is_tried_again(code: grpc.StatusCode) -> None:
     answers = Answers([(code, ()), (code, (("grpc-retry-pushback-ms", "10"),))])

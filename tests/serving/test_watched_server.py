@@ -75,12 +75,8 @@ def test_two_workers_are_one_server(workspace: Path, tmp_path: Path, write_small
             page = until(lambda: [line["page"] for line in lines if line["event"] == "metrics"])[0]
             address = ready.read_text().strip()
 
-            # Each channel is a connection of its own, and lands on either worker.
-            answers = []
-            for number in range(ASKED):
-                with Client(address, options=[("grpc.use_local_subchannel_pool", 1)]) as client:
-                    answers.append(client.recommend(f"listener-{number}", limit=5))
-            with Client(address) as client:
+            with Client(address, connections=ASKED) as client:  # which land on either worker
+                answers = [client.recommend(f"listener-{number}", limit=5) for number in range(ASKED)]
                 heard = event("listener-0", track("t4"), "play", request_id=answers[0].request_id)
                 assert client.record_events([heard, heard]).stored == 1
                 assert client.recommend("listener-0", limit=3).history == 1
