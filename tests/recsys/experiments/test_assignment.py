@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from experiment_toys import HOME, RADIO, TWO_LAYERS, arms, experiment
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2_contingency, chisquare
 
@@ -59,6 +59,7 @@ def test_arms_have_their_shares(share: float) -> None:
     assert abs(count - expected) < 4 * np.sqrt(expected * (1 - share)) + 1
 
 
+@settings(deadline=None)
 @given(USER_ID)
 def test_other_layers_and_experiments_come_and_go_unnoticed(user: str) -> None:
     layers = TWO_LAYERS["layers"]
@@ -69,6 +70,7 @@ def test_other_layers_and_experiments_come_and_go_unnoticed(user: str) -> None:
     assert one == {name: arm for name, arm in all_of_them.items() if name == "old-model"}
 
 
+@settings(deadline=None)
 @given(USER_ID, st.integers(1, 9_999), st.integers(1, 10_000))
 def test_widening_an_experiment_keeps_everyone_in_their_arm(user: str, first: int, second: int) -> None:
     narrow, wide = sorted((first, second))
@@ -77,6 +79,7 @@ def test_widening_an_experiment_keeps_everyone_in_their_arm(user: str, first: in
     assert before.items() <= after.items()
 
 
+@settings(deadline=None)
 @given(USER_ID)
 def test_a_listener_is_in_one_experiment_a_layer_and_the_held_out_in_none(user: str) -> None:
     experiments = Experiments.of({"holdout": 0.5} | TWO_LAYERS)

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 from slate_toys import broken, toy, toys
@@ -106,6 +106,7 @@ EVERYTHING = SurfacePolicy(
 )
 
 
+@settings(deadline=None)
 @given(toys(), st.integers(0, 2**64 - 1))
 def test_chance_breaks_no_rule(case: tuple[Candidates, SlateContext], seed: int) -> None:
     """Spacing: no pair that is too near holds a drawn track. Quotas: no source of a drawn track is over its own."""
@@ -135,6 +136,7 @@ def _filled_up(slate: Slate, number: int, most: int) -> bool:
     return np.count_nonzero(of_source) - sum(bool(of_source[slot]) for slot in forced) <= most
 
 
+@settings(deadline=None)
 @given(toys(), st.integers(0, 2**64 - 1))
 def test_the_best_fill_the_other_places_in_their_order(case: tuple[Candidates, SlateContext], seed: int) -> None:
     candidates, context = case

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from slate_toys import toy, toys
 
 from recsys.policy import SurfacePolicy
@@ -41,6 +41,7 @@ KEEPING: list[SlatePolicy] = [
 
 
 @pytest.mark.parametrize("policy", KEEPING, ids=lambda p: type(p).__name__)
+@settings(deadline=None)
 @given(case=toys())
 def test_nothing_is_lost_and_nothing_comes_twice(policy: SlatePolicy, case: tuple[Candidates, SlateContext]) -> None:
     candidates, context = case
@@ -50,6 +51,7 @@ def test_nothing_is_lost_and_nothing_comes_twice(policy: SlatePolicy, case: tupl
         np.testing.assert_array_equal(getattr(slate, column), getattr(candidates, column)[slate.items])
 
 
+@settings(deadline=None)
 @given(toys())
 def test_all_policies_together_lose_only_versions(case: tuple[Candidates, SlateContext]) -> None:
     candidates, context = case

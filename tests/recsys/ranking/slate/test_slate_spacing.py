@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from slate_toys import broken, toy, toys
 
@@ -12,6 +12,7 @@ from recsys.ranking.slate import Candidates, SlateContext, Spacing
 ARTISTS = st.lists(st.integers(0, 5), max_size=40)
 
 
+@settings(deadline=None)
 @given(ARTISTS, st.integers(0, 6), st.integers(0, 50))
 def test_each_place_goes_to_the_best_that_keeps_the_spacing(artists: list[int], spacing: int, places: int) -> None:
     candidates, context = toy(artists, places)
@@ -40,6 +41,7 @@ def plain(candidates: Candidates, context: SlateContext, artists: int, albums: i
     return slate + left
 
 
+@settings(deadline=None)
 @given(toys(), st.integers(0, 4), st.integers(0, 6))
 def test_artists_and_albums_as_by_the_plain_reference(
     case: tuple[Candidates, SlateContext], artists: int, albums: int
@@ -48,6 +50,7 @@ def test_artists_and_albums_as_by_the_plain_reference(
     assert Spacing(artists, albums).arrange(candidates, context).items.tolist() == plain(*case, artists, albums)
 
 
+@settings(deadline=None)
 @given(st.permutations(list(range(12))), st.integers(0, 12))
 def test_distinct_artists_keep_their_order(artists: list[int], spacing: int) -> None:
     candidates, context = toy(artists, 12)
@@ -64,6 +67,7 @@ def test_an_album_by_many_artists_is_spaced_too() -> None:
     assert Spacing(0, albums=2).arrange(candidates, context).items.tolist() == [0, 2, 3, 1]
 
 
+@settings(deadline=None)
 @given(toys(), st.integers(0, 3), st.integers(0, 4), st.data())
 def test_what_may_stand_in_a_slot_breaks_nothing_there(
     case: tuple[Candidates, SlateContext], artists: int, albums: int, data: st.DataObject

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from slate_toys import toy, toys
 
@@ -55,6 +55,7 @@ def test_a_new_release_rises_by_its_age() -> None:
     assert order.index(63) == 41, "1.25 x 60/123 after 180 days: less than 60/98, more than 60/99"
 
 
+@settings(deadline=None)
 @given(toys(), st.floats(0, 1), st.floats(0, 5))
 def test_timing_sorts_by_its_formula(case: tuple[Candidates, SlateContext], penalty: float, freshness: float) -> None:
     candidates, context = case
@@ -81,6 +82,7 @@ def test_a_source_over_its_quota_waits_behind_the_others() -> None:
     assert SourceQuotas({"popular": 0.0}).arrange(candidates, context).items.tolist() == [3, 4, 0, 1, 2, 5]
 
 
+@settings(deadline=None)
 @given(toys(), st.dictionaries(st.sampled_from(["near", "popular", "new"]), st.floats(0, 1)))
 def test_quotas_hold_where_the_others_fill_the_rest(
     case: tuple[Candidates, SlateContext], shares: dict[str, float]
@@ -109,6 +111,7 @@ def test_diversity_by_hand() -> None:
     assert Diversity(0.01).arrange(candidates, context).items.tolist() == [0, 1, 2]
 
 
+@settings(deadline=None)
 @given(toys(), st.floats(0.01, 1))
 def test_each_place_has_the_largest_marginal_relevance(case: tuple[Candidates, SlateContext], diversity: float) -> None:
     candidates, context = case
