@@ -1,4 +1,4 @@
-"""The Grafana dashboard names only what the server tells, and stands in Grafana's own shape."""
+"""Grafana's dashboard and Prometheus's alerts name only what the server tells, and stand in the shapes of these two."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from prometheus_client import Counter, Gauge, Histogram
 
 from serving.metrics import Metrics
 
-FILE = Path(__file__).parents[2] / "dashboards" / "segue.json"
+FOLDER = Path(__file__).parents[2] / "dashboards"
 SUFFIXES = {Counter: ("_total",), Gauge: ("",), Histogram: ("_bucket", "_sum", "_count")}
 
 
 @pytest.fixture(scope="module")
 def board() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(FILE.read_text())
+    found: dict[str, Any] = json.loads((FOLDER / "segue.json").read_text())
     return found
 
 
@@ -39,16 +40,33 @@ def expressions(board: dict[str, Any]) -> list[str]:
     return [*of_panels, *of_variables, *(each["expr"] for each in board["annotations"]["list"])]
 
 
+def check(expression: str, told: dict[str, set[str]]) -> None:
+    """Its metrics and labels are ones that the server tells, and its brackets are closed."""
+    metrics = re.findall(r"segue_\w+", expression)
+    assert metrics, expression
+    assert set(metrics) <= told.keys(), expression
+    labels = set().union(*(told[metric] for metric in metrics))
+    listed = re.findall(r"\bby \(([^)]*)\)|\bon \(([^)]*)\)", expression)
+    used = {word.strip() for groups in listed for group in groups for word in group.split(",") if word.strip()}
+    used |= set(re.findall(r"[{,]\s*(\w+)\s*(?:=~|!=|=)", expression))
+    assert used <= labels, expression
+    for left, right in ("()", "{}", "[]"):
+        assert expression.count(left) == expression.count(right), expression
+
+
 def test_every_metric_and_label_is_one_that_the_server_tells(board: dict[str, Any], told: dict[str, set[str]]) -> None:
     for expression in expressions(board):
-        metrics = re.findall(r"segue_\w+", expression)
-        assert metrics, expression
-        assert set(metrics) <= told.keys(), expression
-        labels = set().union(*(told[metric] for metric in metrics))
-        listed = re.findall(r"\bby \(([^)]*)\)|\bon \(([^)]*)\)", expression)
-        used = {word.strip() for groups in listed for group in groups for word in group.split(",") if word.strip()}
-        used |= set(re.findall(r"[{,]\s*(\w+)\s*(?:=~|!=|=)", expression))
-        assert used <= labels, expression
+        check(expression, told)
+
+
+def test_alerts_watch_what_the_server_tells(told: dict[str, set[str]]) -> None:
+    (group,) = yaml.safe_load((FOLDER / "alerts.yml").read_text())["groups"]
+    names = [rule["alert"] for rule in group["rules"]]
+    assert len(set(names)) == len(names) > 0
+    for rule in group["rules"]:
+        check(rule["expr"], told)
+        assert rule["labels"]["severity"] in ("page", "ticket")
+        assert {*rule["annotations"]} == {"summary", "look"}
 
 
 def test_every_metric_is_on_the_board(board: dict[str, Any], told: dict[str, set[str]]) -> None:
@@ -57,12 +75,10 @@ def test_every_metric_is_on_the_board(board: dict[str, Any], told: dict[str, set
     assert {re.sub(r"_(bucket|sum|count)$", "", name) for name in told} - base == set()
 
 
-def test_brackets_are_closed_and_legends_use_labels_that_are_left(board: dict[str, Any]) -> None:
+def test_legends_use_labels_that_are_left(board: dict[str, Any]) -> None:
     for panel in board["panels"]:
         for target in panel.get("targets", ()):
             expression = target["expr"]
-            for left, right in ("()", "{}", "[]"):
-                assert expression.count(left) == expression.count(right), expression
             kept = " ".join(re.findall(r"by \(([^)]*)\)", expression))
             assert set(re.findall(r"{{(\w+)}}", target["legendFormat"])) <= set(re.findall(r"\w+", kept)), expression
 
