@@ -6,8 +6,10 @@ import mmap
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -22,7 +24,7 @@ CHECKPOINT_PAGES = 4_000
 
 
 class SqliteFile:
-    """Write-ahead log, a connection a thread, one writer at a time over all processes.
+    """Write-ahead log, one writer at a time over all processes; connections are lent to the threads that need one.
 
     tables: statements that make them where they are not there. version: of the tables; another is refused with
     InputError. synchronous: NORMAL survives a killed process, FULL a cut of power as well. timeout_s: how long a lock
@@ -43,13 +45,16 @@ class SqliteFile:
         self._synchronous = synchronous
         self._timeout_s = timeout_s
         self._unavailable = unavailable
-        self._own = threading.local()
-        self._opened: list[sqlite3.Connection] = []
         self._writing = threading.Lock()
+        self._idle: deque[sqlite3.Connection] = deque()
+        """Two files and 2 MB each, so no thread keeps one: as many as were ever needed at once."""
+        self._own = threading.local()
+        """`.connection`: that of the transaction that a thread is in."""
         with self._faults():
             path.parent.mkdir(parents=True, exist_ok=True)
             # SQLite does not wait by itself where another process is at switching a new file, too.
-            self._patiently(lambda: self._connection().execute("PRAGMA journal_mode = WAL"))
+            with self._lent() as connection:
+                self._patiently(lambda: connection.execute("PRAGMA journal_mode = WAL"))
         with self.transaction() as writer:
             (found,) = writer.execute("PRAGMA user_version").fetchone()
             if found == 0:
@@ -61,9 +66,9 @@ class SqliteFile:
 
     def read(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """All rows. In a transaction of the same thread they are as it has made them."""
-        with self._faults():
+        with self._faults(), self._lent() as connection:
             # Busy for the moment in which another process mends the file after a crash.
-            return self._patiently(lambda: self._connection().execute(statement, values).fetchall())
+            return self._patiently(lambda: connection.execute(statement, values).fetchall())
 
     @contextmanager
     def reader(self) -> Iterator[sqlite3.Connection]:
@@ -74,8 +79,7 @@ class SqliteFile:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Alone among all processes: committed at the end, or not at all."""
-        with self._faults(), self._turn():
-            connection = self._connection()
+        with self._faults(), self._turn() as connection:
             self._patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
             try:
                 yield connection
@@ -87,46 +91,59 @@ class SqliteFile:
 
     def flush(self) -> None:
         """Put the write-ahead log into the file, on disk, and cut it to nothing."""
-        with self._faults(), self._turn():
-            self._empty_log()
+        with self._faults(), self._turn() as connection:
+            self._empty_log(connection)
 
     def wipe(self, *deleted: bytes) -> None:
-        """Leave no byte of what was deleted, in the file or its write-ahead log. Writers wait meanwhile.
+        """Leave no byte of what was deleted, in the file or its write-ahead log.
 
         SQLite's secure_delete zeroes a row that is deleted, but not the copies that page splits left behind before: the
-        file is rewritten where one of the ``deleted`` texts still stands in it. A copy is written over from its end, so
-        the first column of a row is the text to name. Raises ``unavailable``, and is to be called again, where readers
-        hold on to the write-ahead log for longer than the timeout.
+        file is rewritten where one of the ``deleted`` texts still stands in it, and writers wait meanwhile. A copy is
+        written over from its end, so the first column of a row is the text to name. Raises ``unavailable``, and is to
+        be called again, where readers hold on to the write-ahead log for longer than the timeout.
         """
-        with self._faults(), self._turn():
-            self._empty_log()
-            if _holds(self._path, deleted):
-                self._patiently(lambda: self._connection().execute("VACUUM"))
-                self._empty_log()
+        self.flush()
+        with self._faults():
+            if not _holds(self._path, deleted):
+                return
+            with self._turn() as connection:
+                self._patiently(lambda: connection.execute("VACUUM"))
+                self._empty_log(connection)
 
     def close(self) -> None:
-        """A second call does nothing."""
-        for connection in self._opened:
-            connection.close()
+        """No call may be running. A second one does nothing."""
+        while self._idle:
+            self._idle.pop().close()
 
-    def _connection(self) -> sqlite3.Connection:
-        """The thread's own."""
-        found: sqlite3.Connection | None = getattr(self._own, "connection", None)
-        if found is None:
-            found = self._own.connection = self._connected()
-            self._opened.append(found)
-        return found
+    @contextmanager
+    def _lent(self) -> Iterator[sqlite3.Connection]:
+        own: sqlite3.Connection | None = getattr(self._own, "connection", None)
+        if own is not None:
+            yield own
+            return
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._connected()
+        try:
+            yield connection
+        finally:
+            self._idle.append(connection)
 
     def _connected(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
-        connection.execute(f"PRAGMA synchronous = {self._synchronous}")
-        connection.execute("PRAGMA secure_delete = ON")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+        settings = (
+            f"PRAGMA synchronous = {self._synchronous}",
+            "PRAGMA secure_delete = ON",
+            f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}",
+        )
+        for setting in settings:
+            self._patiently(partial(connection.execute, setting))
         return connection
 
-    def _empty_log(self) -> None:
+    def _empty_log(self, connection: sqlite3.Connection) -> None:
         deadline = time.monotonic() + self._timeout_s
-        while self._connection().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+        while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
             if time.monotonic() > deadline:
                 raise self._unavailable(f"{self._path}: readers hold its write-ahead log; try again when they end")
             time.sleep(RETRY_S)
@@ -142,12 +159,17 @@ class SqliteFile:
                 time.sleep(RETRY_S)
 
     @contextmanager
-    def _turn(self) -> Iterator[None]:
+    def _turn(self) -> Iterator[sqlite3.Connection]:
         """One thread of this process at a time: the others would only get in each other's way."""
         if not self._writing.acquire(timeout=self._timeout_s):
             raise self._unavailable(f"{self._path}: no turn to write within {self._timeout_s} s")
         try:
-            yield
+            with self._lent() as connection:
+                self._own.connection = connection
+                try:
+                    yield connection
+                finally:
+                    del self._own.connection
         finally:
             self._writing.release()
 
