@@ -110,10 +110,10 @@ def test_redis_is_stopped_and_started_again(crowned: Workspace, redis: Redis, te
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 4 MB."""
+    """A file system of 64 MB."""
     folder = tmp_path / "small"
     folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)], check=False)
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)], check=False)
     if done.returncode:
         pytest.skip("needs the right to mount a file system")
     yield folder
@@ -130,11 +130,10 @@ def test_the_disk_of_the_event_log_is_full(crowned: Workspace, small_disk: Path,
     ):
         acknowledged = [number for number in range(20) if recorded(client, number) == "OK"]
         assert len(acknowledged) == 20
-        with filler.open("wb") as file:
+        with filler.open("wb", buffering=0) as file:
             try:
                 while True:
                     file.write(b"\0" * 4096)
-                    file.flush()
             except OSError:
                 pass
         refused = {recorded(client, number) for number in range(1000, 1010)}

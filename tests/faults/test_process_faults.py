@@ -136,35 +136,41 @@ def test_a_damaged_bundle_is_promoted(
     shutil.rmtree(broken)
 
 
-LENGTH, N, DIM = 30, 40, 4
+N, DIM, HATED = 40, 4, 38
+THREADS = 8
 
 
 def picky_graph() -> bytes:
-    """The history's mean vector; throws where a history has more than LENGTH tracks: it looks past a table's end."""
+    """The history's mean vector; throws where that begins with 1, as only a history of nothing but HATED does: it looks
+    past a table's end."""
     inputs = [
         helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["batch", "length", DIM]),
         helper.make_tensor_value_info("lengths", TensorProto.INT64, ["batch"]),
     ]
     nodes = [
-        helper.make_node("ReduceMean", ["vectors"], ["mean"], axes=[1], keepdims=0),
-        helper.make_node("Gather", ["ones", "lengths"], ["one"], axis=0),
-        helper.make_node("Unsqueeze", ["one", "last"], ["column"]),
-        helper.make_node("Mul", ["mean", "column"], ["state"]),
+        helper.make_node("ReduceMean", ["vectors"], ["state"], axes=[1], keepdims=0),
+        helper.make_node("Gather", ["state", "first"], ["begins"], axis=1),
+        helper.make_node("Cast", ["begins"], ["place"], to=TensorProto.INT64),
+        helper.make_node("Gather", ["table", "place"], ["looked"], axis=0),
     ]
     constants = [
-        numpy_helper.from_array(np.ones(LENGTH + 1, np.float32), "ones"),
-        numpy_helper.from_array(np.array([1], np.int64), "last"),
+        numpy_helper.from_array(np.zeros(1, np.float32), "table"),
+        numpy_helper.from_array(np.array(0, np.int64), "first"),
     ]
-    output = helper.make_tensor_value_info("state", TensorProto.FLOAT, ["batch", DIM])
-    graph = helper.make_graph(nodes, "picky", inputs, [output], constants)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10).SerializeToString()
+    outputs = [
+        helper.make_tensor_value_info("state", TensorProto.FLOAT, ["batch", DIM]),
+        helper.make_tensor_value_info("looked", TensorProto.FLOAT, ["batch"]),
+    ]
+    graph = helper.make_graph(nodes, "picky", inputs, outputs, constants)
+    opset = [helper.make_opsetid("", 17)]
+    return helper.make_model(graph, opset_imports=opset, ir_version=10).SerializeToString()
 
 
 def test_a_champion_throws_on_one_request_in_ten(crowned: Workspace, crowning: Callable[..., None], tell: Tell) -> None:
     small = Bundle.open(crowned.bundles / "first")
-    vectors = np.random.default_rng(0).random((N, DIM), np.float32)
-    scorers = {"main": Neural(picky_graph(), vectors, NeuralConfig(max_length=50)), **small.scorers}
-    scorers["popularity"] = small.scorers["popularity"]
+    vectors = np.random.default_rng(0).random((N, DIM), np.float32) / 2
+    vectors[HATED, 0] = 1
+    scorers = {**small.scorers, "main": Neural(picky_graph(), vectors, NeuralConfig(max_length=50))}
     policy = SurfacePolicy(sources=["main", "popularity"])
     manifest = small.manifest.model_copy(update={"name": "picky", "model": "picky"})
     surfaces = Policy(surfaces=dict.fromkeys(("home", "playlist", "similar"), policy))
@@ -172,12 +178,12 @@ def test_a_champion_throws_on_one_request_in_ten(crowned: Workspace, crowning: C
     crowning(crowned, "picky")
 
     def ask(client: Client, number: int) -> object:
-        length = LENGTH + 5 if number % 10 == 0 else 3
-        return client.recommend(f"user-{number}", history=[track(f"t{i % 39}") for i in range(length)], limit=3)
+        history = [HATED] if number // THREADS % 10 == 0 else [1, 5, 9]
+        return client.recommend(f"user-{number}", history=[track(f"t{item}") for item in history], limit=3)
 
     with (
         running(Platform(crowned.root, ("--workers", "2"))) as platform,
-        load(platform.address, threads=8, ask=ask) as seen,
+        load(platform.address, threads=THREADS, ask=ask) as seen,
     ):
         wait_for(lambda: len(seen.rows) > 1_000, 60)
     assert seen.failed() == 0, seen.statuses()
