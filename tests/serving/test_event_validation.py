@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from segue.v1 import feedback_pb2 as pb
 from segue.v1.track_pb2 import SourceId, TrackName, TrackReference
@@ -76,6 +76,7 @@ def test_a_field_beyond_its_limits_is_named(field: str, changes: dict[str, Any])
     assert found[0] == field
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**40), st.integers(0, 999_999_999))
 def test_times_are_cut_to_microseconds(seconds: int, nanos: int) -> None:
     assert ts_us(event(ts={"seconds": seconds, "nanos": nanos})) == (seconds * 10**9 + nanos) // 1000

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys.dataset import DatasetManifest
@@ -94,6 +94,7 @@ def test_the_file_is_made_once_and_again_for_other_data(workspace: Workspace, mo
 ROW = st.tuples(st.text("abå", max_size=3), st.lists(st.integers(0, 2), min_size=1, max_size=4))
 
 
+@settings(deadline=None)
 @given(st.lists(ROW, max_size=12), st.integers(1, 5))
 def test_every_listener_is_found(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, list[int]]], length: int

@@ -34,6 +34,21 @@ def test_a_new_file_may_be_opened_by_many_at_once(tmp_path: Path) -> None:
     assert opened(tmp_path / "new" / "rows.db").read("SELECT count(*) FROM rows") == [(8,)]
 
 
+def test_threads_keep_no_files_open(tmp_path: Path) -> None:
+    file = opened(tmp_path / "rows.db")
+
+    def files() -> int:
+        return sum(str(tmp_path) in str(link.resolve()) for link in Path("/proc/self/fd").iterdir())
+
+    before = files()
+    for _ in range(20):  # each in a thread of its own
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(file.read, "SELECT name FROM rows").result()
+    assert files() == before
+    file.close()
+    assert files() == 0
+
+
 def test_a_transaction_is_whole_or_not_at_all(tmp_path: Path) -> None:
     file = opened(tmp_path / "rows.db")
     with pytest.raises(ValueError, match="stop"), file.transaction() as writer:

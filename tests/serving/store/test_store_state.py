@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.events import Event
@@ -104,6 +104,7 @@ def test_the_latest_are_kept() -> None:
     assert found.likes == ("t6", "t7", "t8")
 
 
+@settings(deadline=None)
 @given(EVENTS, st.randoms(use_true_random=False), st.sampled_from([Limits(), Limits(plays=3, opinions=2)]))
 def test_neither_order_nor_repetition_nor_batches_matter(
     events: list[Event], chance: random.Random, limits: Limits
@@ -118,6 +119,7 @@ def test_neither_order_nor_repetition_nor_batches_matter(
     assert listener(state) == listener(at_once)
 
 
+@settings(deadline=None)
 @given(EVENTS)
 def test_the_state_says_what_the_events_say(events: list[Event]) -> None:
     distinct = [replace(e, ts_us=e.ts_us + i) for i, e in enumerate(events)]  # times that tell the events apart
