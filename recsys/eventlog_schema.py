@@ -1,7 +1,8 @@
 """The embedded event log: one SQLite file that the server writes and `segue import segue-log` reads.
 
-Both tables only grow, but for a listener who is forgotten; `position` is the order of the log and is never given twice.
-Times are microseconds since 1970 UTC; an optional text is empty where nothing was said.
+`position` is the order of the log and is never given twice. Rows never change; they go when their listener is
+forgotten, or when they are older than `log.keep_days`. Times are microseconds (stored_s: seconds) since 1970 UTC; an
+optional text is empty where nothing was said.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ TABLES = (
         session_id TEXT NOT NULL,
         source TEXT NOT NULL,
         context TEXT NOT NULL,
-        request_id TEXT NOT NULL
+        request_id TEXT NOT NULL,
+        stored_s INTEGER NOT NULL DEFAULT (CAST(strftime('%s', 'now') AS INTEGER))
     )
     """,
     "CREATE INDEX events_of_listener ON events (user_id)",
@@ -41,6 +43,7 @@ TABLES = (
         request_id TEXT NOT NULL,
         ts_us INTEGER NOT NULL,
         record BLOB NOT NULL,         -- segue.v1.RequestRecord
+        stored_s INTEGER NOT NULL DEFAULT (CAST(strftime('%s', 'now') AS INTEGER)),
         UNIQUE (request_id, ts_us)
     )
     """,

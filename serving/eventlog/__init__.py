@@ -26,4 +26,4 @@ def open_log(settings: LogSettings, workspace: Workspace) -> EventLog:
             raise MissingError('log.kind: "kafka" needs: pip install "segue[kafka]"') from error
         keys = open_keys(settings.keys, workspace.root / "log" / "keys.db", settings.timeout_s)
         return KafkaLog(settings, keys)
-    return EmbeddedLog(log_file(workspace), settings.timeout_s)
+    return EmbeddedLog(log_file(workspace), settings.timeout_s, settings.keep_days)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from operator import attrgetter
 from pathlib import Path
@@ -20,16 +22,21 @@ _COLUMNS = ", ".join(EVENT_COLUMNS)
 _INSERT_EVENT = f"""
     INSERT INTO events ({_COLUMNS}) VALUES ({", ".join("?" * len(EVENT_COLUMNS))}) ON CONFLICT (event_id) DO NOTHING
 """  # noqa: S608 - constants
+_EXPIRED_A_ROW = 4
+"""Rows of each table that may expire with a row of `append_records`: more than come in."""
 _INSERT_RECORD = """
     INSERT INTO records (request_id, ts_us, user_id, record) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING
 """
 
 
 class EmbeddedLog:
-    """See `ReplayableLog`. An append is one transaction, on disk before it returns. timeout_s: how long it may wait for
-    those of other processes."""
+    """See `ReplayableLog`. An append is one transaction, on disk before it returns.
 
-    def __init__(self, file: Path, timeout_s: float) -> None:
+    timeout_s: how long it may wait for those of other processes. keep_days: see LogSettings.
+    """
+
+    def __init__(self, file: Path, timeout_s: float, keep_days: float | None = None) -> None:
+        self._keep_days = keep_days
         self._database = SqliteFile(
             file, TABLES, version=VERSION, synchronous="FULL", timeout_s=timeout_s, unavailable=LogUnavailableError
         )
@@ -42,6 +49,8 @@ class EmbeddedLog:
         rows = [(r.request_id, r.ts.ToMicroseconds(), r.user_id, r.SerializeToString()) for r in records]
         with self._database.transaction() as connection:
             connection.executemany(_INSERT_RECORD, rows)
+            if self._keep_days is not None:
+                self._expire(connection, round(time.time() - 86_400 * self._keep_days), _EXPIRED_A_ROW * len(rows))
 
     def events(self, after: str = "", limit: int = PAGE) -> Iterator[Page[Event]]:
         for rows in self._pages("events", _COLUMNS, int(after or 0), limit):
@@ -76,6 +85,15 @@ class EmbeddedLog:
 
     def close(self) -> None:
         self._database.close()
+
+    def _expire(self, connection: sqlite3.Connection, before_s: int, limit: int) -> None:
+        """A few of the oldest rows with every batch of answers, so that none waits for long."""
+        for table in _TABLES:
+            oldest = f"SELECT position FROM {table} ORDER BY position LIMIT ?"  # noqa: S608
+            connection.execute(
+                f"DELETE FROM {table} WHERE position IN ({oldest}) AND stored_s < ?",  # noqa: S608
+                (limit, before_s),
+            )
 
     def _pages(self, table: str, columns: str, after: int, limit: int) -> Iterator[list[Any]]:
         query = f"SELECT position, {columns} FROM {table} WHERE position > ? ORDER BY position LIMIT ?"  # noqa: S608

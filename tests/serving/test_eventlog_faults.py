@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -13,10 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from segue.v1.admin_pb2 import RequestRecord
 
 from recsys.eventlog_schema import log_file
 from recsys.workspace import Workspace
 from serving.eventlog import LogSettings, LogUnavailableError, open_log
+from serving.eventlog.embedded import EmbeddedLog
 from serving.events import Event
 
 WRITER = """
@@ -127,6 +130,35 @@ def test_a_file_that_is_no_log_is_named(tmp_path: Path) -> None:
     file.write_text("a diary\n" * 1000)
     with pytest.raises(LogUnavailableError, match=r"events\.db: file is not a database"):
         open_log(LogSettings(), Workspace(tmp_path))
+
+
+def test_what_is_older_than_keep_days_goes_and_the_file_stays_as_large_as_it_is(tmp_path: Path) -> None:
+    file = log_file(Workspace(tmp_path))
+    log = EmbeddedLog(file, 5.0, keep_days=1)
+
+    def fill(start: int) -> None:
+        for call in range(start, start + 20):
+            log.append([Event(f"e{call}-{i}", "anna", "yes:1", 1, "play", context="x" * 500) for i in range(50)])
+            log.append_records([RequestRecord(request_id=f"r{call}-{i}", user_id="anna") for i in range(50)])
+
+    def age() -> int:
+        """Makes every row old. The bytes of the file."""
+        with sqlite3.connect(file) as other:
+            other.executescript("UPDATE events SET stored_s = 0; UPDATE records SET stored_s = 0")
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return file.stat().st_size
+
+    fill(0)
+    assert log.held("anna") == {"events": 1000, "records": 1000}
+    size = age()
+    fill(20)
+    assert log.held("anna") == {"events": 1000, "records": 1000}
+    assert next(e.event_id for page in log.events(limit=1) for e in page.rows) == "e20-0"
+    for start in range(40, 100, 20):
+        age()
+        fill(start)
+    assert age() < 1.5 * size
+    log.close()
 
 
 CLUSTER = """
