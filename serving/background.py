@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Generic, Literal, TypeAlias, TypeVar
 
 import structlog
@@ -26,7 +27,7 @@ class Background(Generic[Item]):
     than ``capacity`` wait.
 
     ``write`` raises one of ``passing`` where it is worth trying again, with a growing pause; what else it raises costs
-    the batch. ``tell`` hears what became of items, and how many still wait.
+    the batch. ``tell`` hears what became of items, and how many still wait; ``keep`` makes one that has to wait small.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Background(Generic[Item]):
         capacity: int,
         max_batch: int = 500,
         tell: Callable[[Outcome, Sequence[Item], int], None],
+        keep: Callable[[Item], None] = lambda item: None,
     ) -> None:
         self._name = name
         self._write = write
@@ -45,6 +47,7 @@ class Background(Generic[Item]):
         self._capacity = capacity
         self._max_batch = max_batch
         self._tell = tell
+        self._keep = keep
         self._waiting: deque[Item] = deque()
         self._lock = threading.Lock()
         self._added = self._settled = 0
@@ -96,6 +99,11 @@ class Background(Generic[Item]):
                     log.error("dropped at the end", queue=self._name, items=len(self._waiting))
                     self._tell("dropped", list(self._waiting), 0)
                     return
+                with self._lock:
+                    waiting = list(self._waiting)
+                for item in waiting:
+                    with suppress(Exception):  # It fails again where it is written, and is told of there.
+                        self._keep(item)
                 if ended:  # Then waiting for the end is no pause any more.
                     time.sleep(EVERY_S)
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)

@@ -22,22 +22,27 @@ class Recordable(Protocol):
         ...
 
 
-class _Lazy:
-    """The record of an answer, made when the first of the two writers needs it."""
+class _Answer:
+    """An answer, then its record, then the bytes of it: each state is set at once, so that two threads need no lock."""
 
-    __slots__ = ("_answer", "_record")
+    __slots__ = ("_held",)
 
     def __init__(self, answer: Recordable) -> None:
-        self._answer: Recordable | None = answer
-        self._record: RequestRecord | None = None
+        self._held: Recordable | RequestRecord | bytes = answer
 
-    def get(self) -> RequestRecord:
-        answer = self._answer
-        if answer is not None:
-            self._record = answer.record()  # Two writers at once make the same one twice.
-            self._answer = None
-        assert self._record is not None
-        return self._record
+    def record(self) -> RequestRecord:
+        """Made when the first of the two writers asks."""
+        held = self._held
+        if isinstance(held, bytes):
+            return RequestRecord.FromString(held)
+        if not isinstance(held, RequestRecord):
+            self._held = held = held.record()
+        return held
+
+    def pack(self) -> None:
+        """A tenth of the memory of a record, and none of what the answer was worked out with."""
+        if not isinstance(self._held, bytes):
+            self._held = self.record().SerializeToString()
 
 
 class Records:
@@ -54,12 +59,13 @@ class Records:
                 passing=(LogUnavailableError, StoreUnavailableError),
                 capacity=capacity,
                 tell=partial(self._tell, where),
+                keep=_Answer.pack,
             )
             for where, write in writers.items()
         ]
 
     def add(self, answer: Recordable) -> None:
-        made = _Lazy(answer)
+        made = _Answer(answer)
         for queue in self._queues:
             queue.add(made)
 
@@ -73,14 +79,14 @@ class Records:
         for queue in self._queues:
             queue.close(within_s)
 
-    def _to_log(self, answers: Sequence[_Lazy]) -> None:
-        self._log.append_records([answer.get() for answer in answers])
+    def _to_log(self, answers: Sequence[_Answer]) -> None:
+        self._log.append_records([answer.record() for answer in answers])
 
-    def _to_store(self, answers: Sequence[_Lazy]) -> None:
-        records = [answer.get() for answer in answers]
+    def _to_store(self, answers: Sequence[_Answer]) -> None:
+        records = [answer.record() for answer in answers]
         self._requests.put([Record(r.request_id, r.user_id, r.SerializeToString()) for r in records])
 
-    def _tell(self, where: str, outcome: Outcome, answers: Sequence[_Lazy], waiting: int) -> None:
+    def _tell(self, where: str, outcome: Outcome, answers: Sequence[_Answer], waiting: int) -> None:
         self._metrics.records_waiting(where, waiting)
         if outcome == "failed":
             self._metrics.dependency_error(where)

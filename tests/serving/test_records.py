@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -123,6 +124,7 @@ def test_a_log_that_is_away_keeps_the_newest(log: EmbeddedLog, store: EmbeddedSt
         records.add(Answer(i))
     until(lambda: (metrics.registry.get_sample_value("segue_dependency_errors_total", {"part": "log"}) or 0) > 0)
     until(lambda: store.requests.get("r9") is not None)  # it does not wait for the log
+    until(lambda: not any(isinstance(held, Answer) for held in gc.get_objects()))  # nor keep what made the answer
     for i in range(10, 15):
         records.add(Answer(i))
     until(lambda: count(metrics, "log", "dropped") == 5)
@@ -153,6 +155,22 @@ def test_a_record_that_cannot_be_made_takes_only_its_batch(log: EmbeddedLog, sto
     records.add(Answer(1))
     records.close()
     assert logged(log) == ["r1"]
+
+
+def test_one_that_cannot_be_made_does_not_end_the_wait(log: EmbeddedLog, store: EmbeddedStore) -> None:
+    class Broken(Answer):
+        def record(self) -> RequestRecord:
+            raise ZeroDivisionError
+
+    door, metrics = Away(log, LogUnavailableError), Metrics()
+    records = Records(door, store.requests, metrics)
+    records.add(Answer(0))
+    until(lambda: (metrics.registry.get_sample_value("segue_dependency_errors_total", {"part": "log"}) or 0) > 0)
+    records.add(Broken(1))
+    time.sleep(0.5)
+    door.away = False
+    records.close()
+    assert count(metrics, "log", "dropped") + count(metrics, "log", "written") == 2
 
 
 def test_items_keep_their_order_through_failures() -> None:
