@@ -54,6 +54,11 @@ def trees(text: str) -> str:
     return head + "".join(blocks) + end
 
 
+def names(text: str) -> tuple[str, ...]:
+    """The features of a text that `trees` returned, in order."""
+    return tuple(_header(text.partition("Tree=0\n")[0])["feature_names"].split())
+
+
 def _header(head: str) -> dict[str, str]:
     first, *lines = head.removesuffix("\n\n").split("\n")
     fields = dict(line.partition("=")[::2] for line in lines)

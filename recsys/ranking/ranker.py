@@ -6,6 +6,7 @@ Ke et al. 2017, "LightGBM"; the objective lambdarank is Burges 2010, "From RankN
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -16,8 +17,9 @@ from recsys.errors import InputError
 from recsys.files import write_bytes
 from recsys.ragged import Bool, Float32, Float64, Int64
 from recsys.ranking import model_text
+from recsys.ranking.predictor import Predictor
 
-if TYPE_CHECKING:  # at run time it is imported where it is used: a server that ranks by scores alone needs none of it
+if TYPE_CHECKING:  # at run time it is imported where it trains: a server does without (recsys.ranking.predictor)
     import lightgbm
 
 
@@ -68,9 +70,9 @@ class Trees(BaseModel):
 
 @dataclass(frozen=True)
 class Ranker:
-    """Trees, and the names of the columns that they look at."""
+    """Trees, as LightGBM's text without what does not change a score, and the names of the columns they look at."""
 
-    booster: lightgbm.Booster
+    text: str
     names: tuple[str, ...]
     threads: int = 1
 
@@ -94,7 +96,7 @@ class Ranker:
             raise ValueError("a ranker needs a row that is right")
         data = lightgbm.Dataset(rows, right.astype(np.int8), group=_sizes(queries), feature_name=list(names))
         if held is None:
-            return cls(lightgbm.train(trees.parameters(), data, trees.count), names, trees.threads)
+            return cls._of(lightgbm.train(trees.parameters(), data, trees.count), names, trees)
         judged = lightgbm.Dataset(held[0], held[1].astype(np.int8), group=_sizes(held[2]), reference=data)
         booster = lightgbm.train(
             trees.parameters() | {"metric": "ndcg", "eval_at": [20]},
@@ -103,38 +105,47 @@ class Ranker:
             valid_sets=[judged],
             callbacks=[lightgbm.early_stopping(max(trees.count // 4, 10), verbose=False)],
         )
-        return cls(booster, names, trees.threads)
+        return cls._of(booster, names, trees)
+
+    @classmethod
+    def _of(cls, booster: lightgbm.Booster, names: tuple[str, ...], trees: Trees) -> Self:
+        return cls(model_text.trees(booster.model_to_string()), names, trees.threads)
+
+    @cached_property
+    def _predictor(self) -> Predictor:
+        return Predictor(self.text, self.threads)
 
     def score(self, rows: Float32) -> Float64:
         """(m,) higher is better; comparable within a query."""
-        scores: Float64 = np.asarray(self.booster.predict(rows, num_threads=self.threads))
-        return scores
+        return self._predictor.scores(rows)
 
     @property
     def size(self) -> int:
         """How many trees score."""
-        return int(self.booster.best_iteration if self.booster.best_iteration > 0 else self.booster.num_trees())
+        return self._predictor.trees
 
     @property
     def gains(self) -> dict[str, float]:
         """What each feature gained in training, the most first."""
-        found = zip(self.names, self.booster.feature_importance("gain").tolist(), strict=True)
-        return dict(sorted(found, key=lambda pair: -pair[1]))
+        import lightgbm
+
+        gains = lightgbm.Booster(model_str=self.text).feature_importance("gain").tolist()
+        return dict(sorted(zip(self.names, gains, strict=True), key=lambda pair: -pair[1]))
 
     def save(self, path: Path) -> None:
         """LightGBM's text format, which any of its versions and languages reads."""
-        write_bytes(path, self.booster.model_to_string().encode())
+        write_bytes(path, self.text.encode())
 
     @classmethod
     def load(cls, path: Path) -> Self:
         """Raises InputError where the file is no such model."""
-        import lightgbm
-
         try:
-            booster = lightgbm.Booster(model_str=model_text.trees(path.read_text()))
-        except (OSError, ValueError, lightgbm.basic.LightGBMError) as error:
+            text = model_text.trees(path.read_text())
+            ranker = cls(text, model_text.names(text))
+            ranker.size  # noqa: B018 - LightGBM reads it now, and not at the first request
+        except (OSError, ValueError) as error:
             raise InputError(f"{path}: not a ranker that LightGBM reads: {error}") from error
-        return cls(booster, tuple(booster.feature_name()))
+        return ranker
 
 
 def _sizes(queries: Int64) -> Int64:
