@@ -65,7 +65,7 @@ class Model:
         if missing := [s for s in SURFACES if s not in bundle.policy.surfaces]:
             raise InputError(f"{folder}/policy.toml: lacks the surfaces {', '.join(missing)}")
         ranking, likeness = sources_of(bundle.scorers, made.folder / "sources")
-        sources = {s: likeness if s == "similar" else ranking for s in {*SURFACES, *bundle.policy.surfaces}}
+        sources = {s: likeness if s == "similar" else ranking for s in {*SURFACES, "radio"}}
         model = cls(bundle, Changes(made.catalogue), sources, made)
         model._rehearse()
         return model
@@ -129,7 +129,7 @@ class Model:
         return self._pipelines[key]
 
     def _built(self, surface: str, policy: SurfacePolicy) -> Pipeline:
-        sources = self.sources[surface] if surface in self.sources else self.sources["home"]
+        sources = self.sources[surface]
         if unknown := sorted(set(policy.source_names) - set(sources)):
             raise InputError(f"{self.name}: has no source {unknown[0]!r}; it has {', '.join(sources)}")
         steps = [[sources[name] for name in step] for step in policy.sources]

@@ -41,7 +41,7 @@ class Arrange:
             vectors=self._vectors,
             source_names=self._policy.source_names,
         )
-        candidates = arranged(work.candidates, policies, context)
+        candidates = arranged(work.candidates, policies, context, work.moved)
         exploration = self._policy.exploration
         if exploration is None:
             return Slate.without_chance(candidates, query.limit)

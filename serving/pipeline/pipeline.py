@@ -49,7 +49,7 @@ class Pipeline:
         self._rank.run(works, pool)
         clock.passed(self._rank.name, lambda work: len(work.candidates))
         self._arrange.run(works)
-        clock.passed(self._arrange.name, lambda work: len(work.slate.candidates))
+        clock.passed(self._arrange.name, lambda work: len(work.slate.candidates), _moved)
 
     def _permit(self, work: Work) -> None:
         query = work.query
@@ -67,9 +67,15 @@ class _Clock:
         self._observe = observe
         self._then = time.perf_counter()
 
-    def passed(self, name: str, tracks: Callable[[Work], int] | None) -> None:
+    def passed(
+        self, name: str, tracks: Callable[[Work], int] | None, note: Callable[[Work], str] = lambda work: ""
+    ) -> None:
         now = time.perf_counter()
         seconds, self._then = now - self._then, now
         self._observe(name, seconds, len(self._works))
         for work in self._works:
-            work.passed.append(Passed(name, seconds * 1000, 0 if tracks is None else tracks(work)))
+            work.passed.append(Passed(name, seconds * 1000, 0 if tracks is None else tracks(work), note(work)))
+
+
+def _moved(work: Work) -> str:
+    return ", ".join(f"{name} moved {n}" for name, n in work.moved.items() if n)

@@ -75,5 +75,7 @@ class Work:
     denied: Int32 = field(default_factory=lambda: NOTHING)
     candidates: Candidates = field(default_factory=lambda: NO_CANDIDATES)
     slate: Slate = field(default_factory=lambda: NO_SLATE)
+    moved: dict[str, int] = field(default_factory=dict)
+    """How many tracks each slate policy moved, for Explain."""
     fallbacks: list[Fallen] = field(default_factory=list)
     passed: list[Passed] = field(default_factory=list)

@@ -141,21 +141,23 @@ THREADS = 8
 
 
 def picky_graph() -> bytes:
-    """The history's mean vector; throws where that begins with 1, as only a history of nothing but HATED does: it looks
-    past a table's end."""
+    """The history's mean vector; throws where the sum of the vectors begins with 1, as only that of a history with
+    HATED a dozen times does: it looks past a table's end."""
     inputs = [
         helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["batch", "length", DIM]),
         helper.make_tensor_value_info("lengths", TensorProto.INT64, ["batch"]),
     ]
     nodes = [
         helper.make_node("ReduceMean", ["vectors"], ["state"], axes=[1], keepdims=0),
-        helper.make_node("Gather", ["state", "first"], ["begins"], axis=1),
+        helper.make_node("ReduceSum", ["vectors", "along"], ["sum"], keepdims=0),
+        helper.make_node("Gather", ["sum", "first"], ["begins"], axis=1),
         helper.make_node("Cast", ["begins"], ["place"], to=TensorProto.INT64),
         helper.make_node("Gather", ["table", "place"], ["looked"], axis=0),
     ]
     constants = [
         numpy_helper.from_array(np.zeros(1, np.float32), "table"),
         numpy_helper.from_array(np.array(0, np.int64), "first"),
+        numpy_helper.from_array(np.array([1], np.int64), "along"),
     ]
     outputs = [
         helper.make_tensor_value_info("state", TensorProto.FLOAT, ["batch", DIM]),
@@ -168,8 +170,9 @@ def picky_graph() -> bytes:
 
 def test_a_champion_throws_on_one_request_in_ten(crowned: Workspace, crowning: Callable[..., None], tell: Tell) -> None:
     small = Bundle.open(crowned.bundles / "first")
-    vectors = np.random.default_rng(0).random((N, DIM), np.float32) / 2
-    vectors[HATED, 0] = 1
+    vectors = np.random.default_rng(0).random((N, DIM), np.float32)
+    vectors[:, 0] = 0  # as that of what stands after a short history in a batch
+    vectors[HATED, 0] = 1 / 12
     scorers = {**small.scorers, "main": Neural(picky_graph(), vectors, NeuralConfig(max_length=50))}
     policy = SurfacePolicy(sources=["main", "popularity"])
     manifest = small.manifest.model_copy(update={"name": "picky", "model": "picky"})
@@ -178,7 +181,7 @@ def test_a_champion_throws_on_one_request_in_ten(crowned: Workspace, crowning: C
     crowning(crowned, "picky")
 
     def ask(client: Client, number: int) -> object:
-        history = [HATED] if number // THREADS % 10 == 0 else [1, 5, 9]
+        history = [HATED] * 13 if number // THREADS % 10 == 0 else [1, 5, 9]
         return client.recommend(f"user-{number}", history=[track(f"t{item}") for item in history], limit=3)
 
     with (
