@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -24,7 +22,6 @@ Load = Callable[[Path], Model]
 
 PATIENCE_S = 60.0
 """A bundle that was refused is tried again after that time, or when champion.json changes."""
-NICENESS = 10
 
 
 class PinnedModels:
@@ -100,9 +97,6 @@ class LoadedModels:
         """Look at champion.json and the names every so many seconds, in the background, until `close`."""
 
         def run() -> None:
-            if sys.platform == "linux":
-                # On Linux a thread has a niceness of its own: answers come first.
-                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
             while not self._ended.wait(every_s):
                 self.refresh()
 

@@ -9,20 +9,21 @@ from pathlib import Path
 
 from recsys.errors import InputError
 from serving.model import Model
-from serving.rehearsal import rehearse
+from serving.rehearsal import rehearse, warm
 
-PREPARE = """
+ASIDE = """
 import os, sys
 from pathlib import Path
-from recsys.errors import SegueError
-from serving.prepared import prepared
 os.nice(10)
+from recsys.errors import SegueError
+from serving.loading import Loader
 try:
-    prepared(Path(sys.argv[1]), Path(sys.argv[2]))
+    Loader(Path(sys.argv[2]), int(sys.argv[3]))(Path(sys.argv[1]))
 except SegueError as error:
     sys.exit(str(error))
 """
-"""Sums, look-up tables and index files take seconds of Python, which would hold the interpreter's lock."""
+"""Sums, look-up tables, index files and the rehearsal take seconds, much of it under the interpreter's lock. What is
+left to do here is to map the files, and to warm up."""
 
 
 @dataclass
@@ -35,16 +36,19 @@ class Loader:
     root: Path
     batch: int
     aside: bool = False
-    """Prepare in a process of its own. Set once this one answers requests: before that it only costs time."""
+    """Prepare and rehearse in a process of its own. Set once this one answers requests: before it only costs time."""
 
     def __call__(self, folder: Path) -> Model:
         """Raises InputError where the bundle is damaged or misses its rehearsal."""
-        if self.aside:
-            prepare = (sys.executable, "-c", PREPARE, str(folder), str(self.root))
-            done = subprocess.run(prepare, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, check=False)
-            if done.returncode:
-                said = done.stderr.strip().splitlines() or [f"{folder}: its preparation ended with {done.returncode}"]
-                raise InputError(said[-1])
+        if not self.aside:
+            model = Model.load(folder, self.root)
+            rehearse(model, self.batch)
+            return model
+        command = (sys.executable, "-c", ASIDE, str(folder), str(self.root), str(self.batch))
+        done = subprocess.run(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, check=False)
+        if done.returncode:
+            said = done.stderr.strip().splitlines() or [f"{folder}: its rehearsal ended with {done.returncode}"]
+            raise InputError(said[-1])
         model = Model.load(folder, self.root)
-        rehearse(model, self.batch)
+        warm(model, self.batch)
         return model

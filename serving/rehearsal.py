@@ -10,6 +10,7 @@ length: a mix-up of files, ids or versions is found, a last digit on another mac
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,8 @@ LIMIT = 20
 FAILED = (Fallback.CODE_SOURCE_FAILED, Fallback.CODE_RANKER_FAILED)
 BATCHES = 3
 """Batches a surface: the first allocates, the others show that it lasts."""
+PAUSE_S = 0.05
+"""Between the batches of a warm-up, for the requests that are answered meanwhile."""
 
 
 class GoldenRequest(BaseModel):
@@ -53,13 +56,11 @@ class Golden(BaseModel):
 
 def rehearse(model: Model, batch: int) -> None:
     """Raise InputError, which names bundle and surface, where the model fails on histories of its own or gives answers
-    that are none, or misses its golden requests. Afterwards every cache is warm for batches of ``batch``."""
+    that are none, or misses its golden requests. Works in batches of ``batch``."""
     folder = model.bundle.folder
-    histories = _histories(model, batch)
     for surface in model.bundle.policy.surfaces:
-        for number in range(BATCHES):
-            works = [Work(Query(history, LIMIT, request_id=f"rehearsal-{number}")) for history in histories]
-            _run(model, surface, works)
+        for _ in range(BATCHES):
+            works = _batch(model, surface, batch)
             faults = [fault for work in works if (fault := _fault(work, len(model.catalogue)))]
             if all(not len(work.slate.candidates) for work in works):
                 faults.append("answers nothing at all")
@@ -67,6 +68,19 @@ def rehearse(model: Model, batch: int) -> None:
                 raise InputError(f"{folder}: surface {surface!r} {faults[0]}")
     if (folder / "golden.json").is_file():
         _check_golden(model, folder / "golden.json")
+
+
+def warm(model: Model, batch: int) -> None:
+    """One batch of ``batch`` a surface, so that no listener waits for what allocates at its first use."""
+    for surface in model.bundle.policy.surfaces:
+        _batch(model, surface, batch)
+        time.sleep(PAUSE_S)
+
+
+def _batch(model: Model, surface: str, batch: int) -> list[Work]:
+    works = [Work(Query(history, LIMIT, request_id="rehearsal")) for history in _histories(model, batch)]
+    _run(model, surface, works)
+    return works
 
 
 def _histories(model: Model, batch: int) -> list[Int32]:
