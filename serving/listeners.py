@@ -28,6 +28,10 @@ class Listeners(Protocol):
         """NOBODY for an unknown one. Raises StoreUnavailableError where it cannot be told."""
         ...
 
+    def known(self, user_id: str) -> Listener:
+        """What can be told without the store: plays that are over. NOBODY for an unknown one."""
+        ...
+
 
 class StoredListeners:
     """The store's listeners; before what it has of one's plays come those that the data set ``known`` has from earlier.
@@ -37,15 +41,18 @@ class StoredListeners:
 
     def __init__(self, store: ListenerStore, known: Listeners, length: int) -> None:
         self._store = store
-        self._known = known
+        self._over = known
         self._length = length
 
     def listener(self, user_id: str) -> Listener:
         stored = self._store.get(user_id)
         heard = stored.plays
         if len(heard) < self._length:
-            heard = _earlier(self._known.listener(user_id).plays, heard) + heard
+            heard = _earlier(self.known(user_id).plays, heard) + heard
         return replace(stored, plays=heard[-self._length :])
+
+    def known(self, user_id: str) -> Listener:
+        return self._over.known(user_id)
 
 
 def _earlier(known: Plays, stored: Plays) -> Plays:
@@ -62,8 +69,10 @@ class KnownListeners:
     def __len__(self) -> int:
         return len(self._table)
 
-    def listener(self, user_id: str) -> Listener:
+    def known(self, user_id: str) -> Listener:
         return Listener(self._table.plays(user_id))
+
+    listener = known
 
 
 class DatasetListeners:
@@ -88,7 +97,7 @@ class DatasetListeners:
     def __len__(self) -> int:
         return len(self._table[1])
 
-    def listener(self, user_id: str) -> Listener:
+    def known(self, user_id: str) -> Listener:
         inode, table = self._table
         try:
             if (self._folder / ROWS).stat().st_ino != inode:
@@ -96,6 +105,8 @@ class DatasetListeners:
         except FileNotFoundError:
             pass  # for the moment in which it is replaced
         return Listener(table.plays(user_id))
+
+    listener = known
 
     def _opened(self) -> tuple[int, ListenerTable]:
         """The file's inode first: it cannot become that of another file while this one is mapped."""

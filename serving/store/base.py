@@ -110,7 +110,8 @@ class ListenerStore(Protocol):
         ...
 
     def set_applied(self, offset: int) -> None:
-        """Raise `applied`; a lower offset changes nothing. All that was applied before is on disk when it returns."""
+        """Raise `applied`; a lower offset changes nothing. What was applied a second before is on disk when it returns
+        (of Redis: if it keeps an append-only file)."""
         ...
 
 

@@ -151,6 +151,7 @@ def test_what_was_heard_before_comes_before_what_the_store_has(workspace: Worksp
     assert known.listener("anna").session == Session("", NEW_YEAR + 9, NEW_YEAR + 9)
     assert known.listener("ben").plays.track_ids == ("b",)
     assert known.listener("zoe") == NOBODY
+    assert known.known("anna").plays.track_ids == ("a", "b", "c"), "what is left without the store"
 
 
 def test_a_play_that_the_data_set_may_have_from_the_log_counts_once(workspace: Workspace) -> None:

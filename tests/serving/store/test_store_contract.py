@@ -53,6 +53,12 @@ def test_what_one_worker_applied_the_others_see(opened: Opening) -> None:
     assert one.listeners.get("anna").plays.track_ids == ("a", "b", "c"), "an older event and one told twice"
 
 
+def test_events_of_many_listeners_at_once(opened: Opening) -> None:
+    store, users = opened(), [f"user{i}" for i in range(350)]
+    store.listeners.apply([play(f"e{user}", user, f"t{user}") for user in users])
+    assert [found.plays.track_ids for found in store.listeners.get_many(users)] == [(f"t{user}",) for user in users]
+
+
 @pytest.mark.parametrize("user_id", ["%_'\";--", "a:b", "\x00", "ünï", "l" * 256])
 def test_any_user_id_is_one_listener(opened: Opening, user_id: str) -> None:
     store = opened()
