@@ -137,7 +137,7 @@ def check(dataset: Dataset, bundle: Bundle, surface: str) -> None:
         raise InputError("--surface: similar shows what is alike, and no play says what that is; there is no ranker")
 
 
-def _plain(sources: Sequence[str], policy: Sequence[Sequence[str]]) -> dict[str, Order]:
+def _plain(sources: Sequence[str], policy: Sequence[list[str]]) -> dict[str, Order]:
     """The orders without a ranker: the policy's steps, each source before all others, and all in one step.
 
     A ranker that only learned which source is the best one has not earned its place.
@@ -148,7 +148,8 @@ def _plain(sources: Sequence[str], policy: Sequence[Sequence[str]]) -> dict[str,
 
     served = [next((n for n, step in enumerate(policy) if s in step), len(policy)) for s in sources]
     orders = {SERVED: order(served), FUSED: order([0] * len(sources))}
-    return orders | {f"{first} first": order([int(s != first) for s in sources]) for first in sources}
+    alone = [source for source in sources if [source] != policy[0]]  # that one stands first as it is served
+    return orders | {f"{first} first": order([int(s != first) for s in sources]) for first in alone}
 
 
 def _scored(rankers: Sequence[Ranker]) -> dict[str, Order]:

@@ -77,7 +77,7 @@ def test_a_ranker_learns_what_no_order_of_the_sources_tells(ring: Dataset, tiny_
     found = report(tiny_workspace, "wrong-ranked")
     assert found.surely_better
     assert [row.name for row in found.rows] == [
-        "as the policy asks", "all fused", "main first", "again first", "leaps first", "ranker",
+        "as the policy asks", "all fused", "again first", "leaps first", "ranker",
     ]  # fmt: skip
     assert found.rows[-1].figures["ndcg@20"] > 0.95  # the ring leaves no doubt
     assert max(row.figures["ndcg@20"] for row in found.rows[:-1]) < 0.9
