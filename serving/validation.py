@@ -1,4 +1,4 @@
-"""What a request may hold. The limits are stated in protos/segue/v1 and docs/backend-engineer.md."""
+"""What a request may hold. The limits are stated in protos/segue/v1 and docs/serving.md."""
 
 from __future__ import annotations
 
