@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recsys.errors import MissingError
+from recsys.errors import InputError, MissingError
 from recsys.workspace import Workspace
 from serving.store.base import Store
 from serving.store.embedded import EmbeddedStore
@@ -12,8 +12,8 @@ from serving.store.settings import EMBEDDED, StateSettings
 def open_store(settings: StateSettings, workspace: Workspace) -> Store:
     """The workspace's own files, or Redis, which need not answer yet.
 
-    Raises MissingError where Redis is asked for and its client is not installed, StoreUnavailableError where the files
-    cannot be opened.
+    Raises InputError for a URL that says no address, MissingError where the client of Redis is not installed,
+    StoreUnavailableError where the files cannot be opened.
     """
     if settings.url == EMBEDDED:
         return EmbeddedStore(workspace.root / "state", settings)
@@ -21,6 +21,9 @@ def open_store(settings: StateSettings, workspace: Workspace) -> Store:
         from serving.store.redis import RedisStore
     except ModuleNotFoundError as error:
         raise MissingError(
-            f"state.url is {settings.url}, and {error.name} is not installed: pip install redis"
+            "state.url names Redis, whose client is not installed: pip install 'segue[redis]'"
         ) from error
-    return RedisStore(settings)
+    try:
+        return RedisStore(settings)
+    except ValueError as error:
+        raise InputError(f"state.url: {error}") from error

@@ -13,7 +13,7 @@ import pytest
 from apply_worker import USERS, event
 from redis_server import RedisServer
 
-from recsys.errors import InputError
+from recsys.errors import InputError, MissingError
 from recsys.workspace import Workspace
 from serving.events import Event
 from serving.store.base import NOBODY, Record, Store, StoreUnavailableError
@@ -179,3 +179,16 @@ def test_nothing_of_a_forgotten_listener_is_left_in_the_files(tmp_path: Path) ->
 def test_a_url_of_no_known_kind_is_refused(url: str) -> None:
     with pytest.raises(InputError, match=r"state\.url: .*redis://"):
         StateSettings.load(url=url)
+
+
+@pytest.mark.parametrize("url", ["redis://localhost:port/0", "redis://localhost:6379/0?socket_timeout=soon"])
+def test_a_url_that_says_no_address_is_refused(url: str) -> None:
+    with pytest.raises(InputError, match=r"state\.url: "):
+        open_store(StateSettings(url=url), Workspace())
+
+
+def test_a_missing_client_of_redis_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "serving.store.redis", None)
+    with pytest.raises(MissingError, match=r"pip install 'segue\[redis\]'") as told:
+        open_store(StateSettings(url="redis://:secret@localhost/0"), Workspace())
+    assert "secret" not in str(told.value)
