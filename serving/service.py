@@ -145,13 +145,13 @@ class RecommendationService:
         self.answered(Answered(*who, model, choice.arms, version, names, work))
 
     def _listener(self, request: Request) -> tuple[Listener, list[Fallen]]:
-        """What is known of the listener; of one who cannot be read nothing is."""
+        """What is known of the listener; where the store is away, what the data set holds."""
         if not request.user_id:
             return NOBODY, []
         try:
             return self.listeners.listener(request.user_id), []
         except StoreUnavailableError:
-            return NOBODY, [Fallen(Fallback.CODE_STATE_UNAVAILABLE)]
+            return self.listeners.known(request.user_id), [Fallen(Fallback.CODE_STATE_UNAVAILABLE)]
 
 
 def _indices(found: Sequence[Found | None]) -> Int32:
