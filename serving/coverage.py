@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import time
 from collections.abc import Callable
@@ -63,10 +64,11 @@ class Shown:
         total = np.zeros(tracks, np.int64)
         now = self._now()
         for window in (now - 1, now):
-            if self._folder is None:
-                parts = [self._counts[key] for key in ((bundle, window),) if key in self._counts]
-            else:
-                parts = [np.fromfile(path, np.uint32) for path in self._folder.glob(_name(bundle, window, "*"))]
+            parts = [self._counts[key] for key in ((bundle, window),) if key in self._counts]
+            if self._folder is not None:
+                of_all = set(self._folder.glob(_name(bundle, window, "*")))
+                others = of_all - {self._folder / _name(bundle, window, str(os.getpid()))}
+                parts += [np.fromfile(path, np.uint32) for path in others]
             for part in parts:
                 n = min(tracks, len(part))
                 total[:n] += part[:n]
@@ -83,10 +85,22 @@ class Shown:
         else:
             for bundle_, old in self._counts.keys() - kept.keys():
                 (self._folder / _name(bundle_, old, str(os.getpid()))).unlink(missing_ok=True)
-            path = self._folder / _name(bundle, window, str(os.getpid()))
-            counts = np.asarray(np.memmap(path, np.uint32, "w+", shape=self._lengths[bundle]))  # its own [] is slow
+            counts = _mapped(self._folder / _name(bundle, window, str(os.getpid())), self._lengths[bundle])
         self._counts = {**kept, (bundle, window): counts}
         return counts
+
+
+def _mapped(path: Path, length: int) -> UInt32:
+    """Zeros in a new file. Where there is no room for it they are in memory, and the other workers do not see them."""
+    zeros = np.zeros(length, np.uint32)
+    try:
+        with path.open("w+b") as file:
+            # Taken at once: a page that finds no room later ends the process by SIGBUS.
+            os.posix_fallocate(file.fileno(), 0, zeros.nbytes)
+            return np.frombuffer(mmap.mmap(file.fileno(), zeros.nbytes), np.uint32)
+    except OSError:
+        path.unlink(missing_ok=True)
+        return zeros
 
 
 def _name(bundle: str, window: int, process: str) -> str:

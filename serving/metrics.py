@@ -7,9 +7,13 @@ environment prometheus_client keeps every worker's values in memory-mapped files
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
+import tempfile
+import time
 from collections.abc import Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +31,9 @@ from serving.coverage import Shown, concentration
 log = structlog.get_logger("segue.metrics")
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+PREFIX = "segue-metrics-"
+YOUNG_S = 60.0
+"""So old must a folder be that nobody holds: another server may just be making it."""
 
 SECONDS = (
     0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0,
@@ -230,6 +237,31 @@ class Metrics:
         if not labels:
             bound[()] = metric
         return bound
+
+
+@contextmanager
+def shared_folder() -> Iterator[Path]:
+    """Where the workers keep their figures: in memory, where the machine has a place for that. It goes at the end, and
+    at the next start where this process is killed."""
+    memory = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
+    place = memory if os.access(memory, os.W_OK) else Path(tempfile.gettempdir())
+    for old in place.glob(f"{PREFIX}*"):
+        with suppress(OSError), _locked(old):
+            if time.time() - old.stat().st_mtime > YOUNG_S:
+                shutil.rmtree(old)
+    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=place) as name, _locked(Path(name)):
+        yield Path(name)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Raises OSError where another process, which is alive, has it."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
 
 
 def of_all_workers(folder: Path) -> CollectorRegistry:

@@ -59,7 +59,7 @@ def _show(record: RequestRecord) -> None:
         "bundle": escape(record.bundle),
         "arms": escape(arms),
         "policy": escape(record.policy),
-        "history": f"{record.history:,} tracks counted",
+        "history": f"{record.history:,} counted",
         "filters": f"{record.permitted:,} tracks pass",
     }
     if record.seed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import tempfile
 from pathlib import Path
 
@@ -38,6 +39,19 @@ def test_counts_are_those_of_this_window_and_the_last(shared: bool, slates: list
                 if of == bundle and window >= last - 1:
                     expected[list(items)] += 1
             np.testing.assert_array_equal(shown.counts(bundle, 10), expected)
+
+
+def test_where_there_is_no_room_it_counts_for_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", full)
+    shown = Shown(tmp_path)
+    shown.open("a", 10)
+    for _ in range(2):
+        shown.add("a", np.array([3], np.int32))
+    assert list(tmp_path.iterdir()) == []
+    assert shown.counts("a", 10)[3] == 2
 
 
 def test_files_of_old_windows_go(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def test_all_that_is_known_is_shown(at: tuple[str, ...]) -> None:
         "bundle b[1]",
         "arms ranker: new",
         "policy abcdef012345",
-        "history 3 tracks counted",
+        "history 3 counted",
         "filters 1,234 tracks pass",
         "seed 77 of the exploration",
         "fallback SOURCE_LATE: cooc was late",
