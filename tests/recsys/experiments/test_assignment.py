@@ -21,12 +21,37 @@ from recsys.experiments import Experiments, bucket
 from recsys.policy import SurfacePolicy
 
 USERS = [f"user-{i}" for i in range(40_000)]
+GOLDEN = ["", "", "f:f", "", "o:o f:f", "", "n:c f:c", ""]
 USER_ID = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
 
 
 def test_the_bucket_is_the_documented_hash() -> None:
     digest = hashlib.sha256(b"salt\x00" + "Zoë".encode()).hexdigest()
     assert bucket("salt", "Zoë") == int(digest[:16], 16) % 10_000
+
+
+def test_nobody_is_dealt_anew_by_a_new_version_of_segue() -> None:
+    """Golden: whoever breaks this moves every listener of every running experiment."""
+    experiments = Experiments.of({"salt": "golden", "holdout": 0.3} | TWO_LAYERS)
+    dealt = [" ".join(f"{name[0]}:{arm[0]}" for name, arm in experiments.arms(f"u{i}").items()) for i in range(8)]
+    assert dealt == GOLDEN
+
+
+def test_arms_and_buckets_end_where_they_say() -> None:
+    """By the documented hashes, on both sides of every boundary."""
+    experiments = Experiments.of({"layers": {"models": TWO_LAYERS["layers"]["models"]}})
+    seen = set()
+    for user in map(str, range(200_000)):
+        place = bucket("segue/layer/models", user)
+        if place in (0, 3_999, 4_000, 5_999, 6_000, 8_999, 9_000, 9_999):
+            name = "new-model" if place < 4_000 else "old-model" if 6_000 <= place < 9_000 else ""
+            assert set(experiments.arms(user)) == ({name} if name else set())
+            seen.add(place)
+        chosen = bucket("segue/experiment/new-model", user)
+        if place < 4_000 and chosen in (0, 4_999, 5_000, 9_999):
+            assert experiments.arms(user) == {"new-model": "control" if chosen < 5_000 else "challenger"}
+            seen.add(-chosen)
+    assert seen == {0, 3_999, 4_000, 5_999, 6_000, 8_999, 9_000, 9_999, -4_999, -5_000, -9_999}
 
 
 def test_buckets_are_even_and_salts_independent() -> None:

@@ -52,8 +52,8 @@ def with_(**experiment_: Any) -> dict[str, Any]:
         (changed(exploration={"slots": [4, 2]}), "policy.home.exploration: slots must rise"),
         ({"layers": {"l": {"a b": experiment()}}}, "layers.l.a b.[key]: String should match pattern"),
         (
-            {"layers": {"l": {"e": experiment(), "f": experiment(9_000)}}},
-            "layers.l.f.buckets: 'e' has 9000 to 10000 already",
+            {"layers": {"l": {"e": experiment(), "f": experiment(9_999)}}},
+            "layers.l.f.buckets: 'e' has 9999 to 10000 already",
         ),
         (
             {"layers": {"l": {"e": experiment()}, "m": {"e": experiment()}}},
