@@ -14,6 +14,7 @@ from recsys.errors import MissingError, SegueError
 from recsys.workspace import Workspace
 from serving.model import Model
 from serving.models import NoSuchBundleError
+from serving.prepared import tidy
 
 log = structlog.get_logger("segue.models")
 
@@ -125,6 +126,7 @@ class LoadedModels:
             self._models = {name: model for name, model in self._models.items() if name in serving}
         if self._champion.name != old:
             log.info("champion swapped", old=old, new=champion)
+            self._tidy()
 
     def _take(self, name: str) -> None:
         started = self._clock()
@@ -140,6 +142,12 @@ class LoadedModels:
                 self._models = {**self._models, name: model}
             log.info("bundle loaded", bundle=name, s=round(self._clock() - started, 2))
             settle()
+
+    def _tidy(self) -> None:
+        """Remove what was prepared of bundles that nobody serves, but not of those that a rollback would come to."""
+        champion = self._workspace.champion()
+        previous = champion.previous if champion else []
+        tidy(self._workspace.serving, {*self._models, *previous})
 
     def _wanted_champion(self) -> str | None:
         try:

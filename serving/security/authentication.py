@@ -45,6 +45,11 @@ class Authentication:
         if (jwks := settings.jwt_keys) is not None:
             self._keys = Reloaded(lambda: TokenKeys.read(jwks, settings.jwt_algorithms), jwks)
 
+    @property
+    def asks(self) -> bool:
+        """Whether callers have to say who they are."""
+        return self._settings.asks
+
     def caller(
         self, metadata: Iterable[tuple[str, str | bytes]], certificate: Callable[[], Mapping[str, Iterable[bytes]]]
     ) -> Caller:
@@ -61,8 +66,8 @@ class Authentication:
             known = self._verified.get(shown)
             if known is None or known.clients is not clients or known.keys is not keys or known.until <= self._clock():
                 known = self._verify(shown, clients, keys)
-                while len(self._verified) >= REMEMBERED:
-                    self._verified.pop(next(iter(self._verified), ""), None)
+                if len(self._verified) >= REMEMBERED:
+                    self._verified.clear()
                 self._verified[shown] = known
             return known.caller
         if self._settings.client_ca is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any, NoReturn
@@ -14,7 +15,7 @@ from grpc_reflection.v1alpha import reflection
 from segue.v1 import admin_pb2, feedback_pb2, recommendation_pb2
 
 from serving.security.authentication import Authentication, UnauthenticatedError
-from serving.security.clients import Scope
+from serving.security.clients import Caller, Scope
 from serving.security.quotas import Quotas
 from serving.security.slow import SlowRequests
 from serving.status import abort, retry_after, status
@@ -25,11 +26,13 @@ SCOPES: dict[str, Scope | None] = {
     recommendation_pb2.DESCRIPTOR.services_by_name["RecommendationService"].full_name: "recommend",
     feedback_pb2.DESCRIPTOR.services_by_name["FeedbackService"].full_name: "feedback",
     admin_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name: "admin",
+    health.SERVICE_NAME: None,
     reflection.SERVICE_NAME: None,
 }
 """What a caller needs for each service. None: nothing but to be known. A service that is not named here is refused."""
-FREE = health.SERVICE_NAME
-"""Load balancers hold no keys."""
+LONGEST_SLEEP_S = 1.0
+"""Of a stream that may not go on: then it looks again."""
+HEALTH = f"/{health.SERVICE_NAME}/"
 
 _caller: ContextVar[str] = ContextVar("caller", default="")
 
@@ -40,7 +43,7 @@ def caller() -> str:
 
 
 class Guard(grpc.ServerInterceptor):  # type: ignore[misc]
-    """Wraps the handler of every method but health's.
+    """Wraps the handler of every method but health's check.
 
     The wrapper asks for the request itself, as a stream of one: so a stranger is refused before a byte of the request
     is read, and a request that never comes does not hold its thread for ever.
@@ -59,6 +62,8 @@ class Guard(grpc.ServerInterceptor):  # type: ignore[misc]
         self._quotas = quotas
         self._slow = slow
         self._guarded: dict[str, grpc.RpcMethodHandler] = {}
+        # Load balancers hold no keys. To watch takes one, where keys are asked for: a stranger could hold all calls.
+        self._free = (HEALTH + "Check",) if authentication.asks else (HEALTH + "Check", HEALTH + "Watch")
 
     def intercept_service(
         self, continuation: Callable[[Any], grpc.RpcMethodHandler | None], details: Any
@@ -68,7 +73,7 @@ class Guard(grpc.ServerInterceptor):  # type: ignore[misc]
         if known is not None:
             return known
         handler = continuation(details)
-        if handler is None or details.method.startswith(f"/{FREE}/"):
+        if handler is None or details.method in self._free:
             return handler
         self._guarded[details.method] = guarded = self._wrap(details.method, handler)
         return guarded
@@ -78,9 +83,9 @@ class Guard(grpc.ServerInterceptor):  # type: ignore[misc]
         behaviour = handler.stream_stream or handler.stream_unary or handler.unary_stream or handler.unary_unary
 
         def entered(requests: Iterator[Any], context: grpc.ServicerContext) -> Any:
-            self._enter(method, service, context)
+            who = self._enter(method, service, context)
             if handler.request_streaming:
-                return behaviour(requests, context)
+                return behaviour(self._paced(who, requests), context)
             with self._slow.watched(context):
                 request = next(requests, None)
             if request is None:
@@ -91,7 +96,14 @@ class Guard(grpc.ServerInterceptor):  # type: ignore[misc]
         made = grpc.stream_stream_rpc_method_handler if answers else grpc.stream_unary_rpc_method_handler
         return made(entered, handler.request_deserializer, handler.response_serializer)
 
-    def _enter(self, method: str, service: str, context: grpc.ServicerContext) -> None:
+    def _paced(self, who: Caller, requests: Iterator[Any]) -> Iterator[Any]:
+        """Each message of a stream counts as a request; beyond its quota a client waits, by gRPC's flow control."""
+        for request in requests:
+            while wait_s := self._quotas.take(who):
+                time.sleep(min(wait_s, LONGEST_SLEEP_S))
+            yield request
+
+    def _enter(self, method: str, service: str, context: grpc.ServicerContext) -> Caller:
         """Let the call through, or end it."""
         try:
             who = self._authentication.caller(context.invocation_metadata(), context.auth_context)
@@ -105,6 +117,7 @@ class Guard(grpc.ServerInterceptor):  # type: ignore[misc]
             said = f"the quota of {who.name}, {who.per_second:g} requests a second, is spent"
             self._refuse(context, method, who.name, status(code_pb2.RESOURCE_EXHAUSTED, said, retry_after(wait_s)))
         _caller.set(who.name)
+        return who
 
     def _refuse(self, context: grpc.ServicerContext, method: str, client: str, refusal: status_pb2.Status) -> NoReturn:
         code = code_pb2.Code.Name(refusal.code)

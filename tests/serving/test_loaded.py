@@ -224,3 +224,21 @@ def test_a_bundle_is_prepared_aside_once_the_server_answers(first: Workspace, wr
     damage(write_small_bundle(first.bundles / "bad"))
     with pytest.raises(InputError, match=r"similarity\.npy: its sha256"):
         load(first.bundles / "bad")
+
+
+def test_what_was_prepared_of_a_bundle_goes_with_it_unless_a_rollback_would_need_it(
+    first: Workspace, write_small_bundle: WriteBundle
+) -> None:
+    for name in ("second", "third"):
+        write_small_bundle(first.bundles / name)
+    models = loading(first)
+
+    def prepared() -> list[str]:
+        return sorted(folder.name.rpartition("-")[0] for folder in first.serving.iterdir() if folder.is_dir())
+
+    crowned(first, "second", "first")
+    models.refresh()
+    assert prepared() == ["first", "second"]
+    crowned(first, "third", "second")
+    models.refresh()
+    assert prepared() == ["second", "third"]

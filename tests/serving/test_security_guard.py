@@ -202,6 +202,27 @@ def test_a_spent_quota_says_when_to_come_back(clients: Path) -> None:
         assert ask(channel, "new") == "web"
 
 
+def test_a_stream_beyond_its_quota_waits(tmp_path: Path) -> None:
+    file = tmp_path / "clients.toml"
+    file.write_text(f'[app]\nkeys = ["{sha("k")}"]\nscopes = ["feedback"]\nper_second = 20\nburst = 3')
+    with guarded(clients=file) as address, grpc.insecure_channel(address) as channel:
+        stream = channel.stream_stream("/segue.v1.FeedbackService/StreamEvents")
+        started = time.monotonic()
+        assert len(list(stream(iter([b""] * 10), metadata=[("x-api-key", "k")], timeout=30))) == 10
+        # 11 with the opening, of which 3 were saved up.
+        assert time.monotonic() - started >= 8 / 20 - 0.06
+
+
+def test_to_watch_health_takes_a_key(clients: Path) -> None:
+    request = health_pb2.HealthCheckRequest()
+    with guarded(clients=clients) as address, grpc.insecure_channel(address) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        assert refused(lambda: next(stub.Watch(request))).code() == grpc.StatusCode.UNAUTHENTICATED
+        assert next(stub.Watch(request, metadata=[("x-api-key", "new")])).status == 1
+    with guarded() as address, grpc.insecure_channel(address) as channel:
+        assert next(health_pb2_grpc.HealthStub(channel).Watch(request)).status == 1
+
+
 def test_a_new_key_counts_without_a_restart(clients: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("serving.security.reloaded.LOOK_EVERY_S", 0.0)
     with guarded(clients=clients) as address, grpc.insecure_channel(address) as channel:
