@@ -24,7 +24,8 @@ from serving.listeners import StoredListeners, forget_known, known_listeners
 from serving.loaded import LoadedModels, PinnedModels
 from serving.loading import Loader
 from serving.logs import LoggingSettings
-from serving.metrics import FOLDER, Metrics, MetricsSettings, exposed
+from serving.metrics import FOLDER, Metrics
+from serving.metrics_page import MetricsSettings, exposed
 from serving.model import Model
 from serving.records import Records
 from serving.recovery import catch_up

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-import tempfile
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
@@ -17,7 +16,8 @@ from recsys.errors import MissingError
 from recsys.workspace import Workspace
 from serving.eventlog import open_log
 from serving.eventlog.settings import LogSettings
-from serving.metrics import FOLDER, MetricsSettings, exposed, of_all_workers, worker_died
+from serving.metrics import FOLDER
+from serving.metrics_page import MetricsSettings, exposed, of_all_workers, shared_folder, worker_died
 from serving.recovery import catch_up
 from serving.security.settings import SecuritySettings
 from serving.settings import ServeSettings
@@ -49,7 +49,8 @@ def supervise(
     _catch_up(workspace)
     with ExitStack() as cleanup:
         port = cleanup.enter_context(reserved_port(settings.host, settings.port))
-        folder = cleanup.enter_context(_metrics())
+        folder = cleanup.enter_context(shared_folder())
+        cleanup.enter_context(exposed(MetricsSettings.load(), of_all_workers(folder)))
         command = [sys.executable, "-m", "recsys.cli", "serve", "--host", settings.host, "--port", str(port)]
         command += ["--workers", str(settings.workers)]
         command += [] if bundle is None else ["--bundle", str(bundle)]
@@ -91,13 +92,3 @@ def _catch_up(workspace: Workspace) -> None:
             events.close()
     finally:
         store.close()
-
-
-@contextmanager
-def _metrics() -> Iterator[Path]:
-    """The folder of the workers' figures, and the page of their sum."""
-    memory = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
-    with tempfile.TemporaryDirectory(prefix="segue-metrics-", dir=memory if memory.is_dir() else None) as name:
-        folder = Path(name)
-        with exposed(MetricsSettings.load(), of_all_workers(folder)):
-            yield folder
