@@ -135,7 +135,7 @@ class Inspection:
     def answered(self, answer: Answered) -> None:
         """Within `call`, in its thread."""
         work = answer.work
-        self._tracing.stages(work.passed, time.time_ns())
+        self._tracing.stages(work.passed, work.finished_ns)
         for fallen in work.fallbacks:
             self.metrics.fallback(fallen.code, fallen.detail)
         explored = int(np.count_nonzero(~np.isnan(work.slate.propensities)))

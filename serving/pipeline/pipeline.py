@@ -45,11 +45,15 @@ class Pipeline:
             self._permit(work)
         clock.passed("filters", lambda work: 0 if work.allowed is None else work.allowed.count)
         pool = self._propose.run(works)
-        clock.passed(self._propose.name, None)
+        sizes = iter(np.diff(pool.offsets).tolist())
+        clock.passed(self._propose.name, lambda work: next(sizes))
         self._rank.run(works, pool)
         clock.passed(self._rank.name, lambda work: len(work.candidates))
         self._arrange.run(works)
         clock.passed(self._arrange.name, lambda work: len(work.slate.candidates), _moved)
+        finished_ns = time.time_ns()
+        for work in works:
+            work.finished_ns = finished_ns
 
     def _permit(self, work: Work) -> None:
         query = work.query
@@ -67,14 +71,12 @@ class _Clock:
         self._observe = observe
         self._then = time.perf_counter()
 
-    def passed(
-        self, name: str, tracks: Callable[[Work], int] | None, note: Callable[[Work], str] = lambda work: ""
-    ) -> None:
+    def passed(self, name: str, tracks: Callable[[Work], int], note: Callable[[Work], str] = lambda work: "") -> None:
         now = time.perf_counter()
         seconds, self._then = now - self._then, now
         self._observe(name, seconds, len(self._works))
         for work in self._works:
-            work.passed.append(Passed(name, seconds * 1000, 0 if tracks is None else tracks(work), note(work)))
+            work.passed.append(Passed(name, seconds * 1000, tracks(work), note(work)))
 
 
 def _moved(work: Work) -> str:

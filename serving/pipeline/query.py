@@ -79,3 +79,5 @@ class Work:
     """How many tracks each slate policy moved, for Explain."""
     fallbacks: list[Fallen] = field(default_factory=list)
     passed: list[Passed] = field(default_factory=list)
+    finished_ns: int = 0
+    """When its batch was done, nanoseconds since 1970."""

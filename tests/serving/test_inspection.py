@@ -122,7 +122,9 @@ def test_the_callers_trace_goes_through_to_the_stages_and_the_log(watched: Watch
     root, batch = spans[-1], spans[-2]
     assert root.start_time is not None
     assert batch.start_time is not None
-    assert root.start_time < batch.start_time
+    assert batch.end_time is not None
+    assert root.end_time is not None
+    assert root.start_time < batch.start_time < batch.end_time < root.end_time
     assert [line["trace_id"] for line in lines if line["event"] == "call"] == [TRACE]
 
 
