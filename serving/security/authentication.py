@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from serving.security.clients import EVERY_SCOPE, Caller, Clients
+from serving.security.clients import EVERY_SCOPE, Caller, Clients, UnauthenticatedError, scopes_of
 from serving.security.reloaded import Reloaded
 from serving.security.settings import SecuritySettings
-from serving.security.tokens import InvalidTokenError, TokenKeys, scopes_of
+
+if TYPE_CHECKING:
+    from serving.security.tokens import TokenKeys
 
 ANYBODY = Caller("anybody", EVERY_SCOPE)
 """Whoever asks a server that does not ask who they are."""
 
 REMEMBERED = 10_000
 """Keys and tokens that were found sound and are remembered: a stolen list of bad ones takes no room here."""
-
-
-class UnauthenticatedError(Exception):
-    """The caller has not shown who they are; the message says what would be right."""
 
 
 class _Verified(NamedTuple):
@@ -43,6 +41,9 @@ class Authentication:
         if (file := settings.clients) is not None:
             self._clients = Reloaded(lambda: Clients.read(file, settings.per_second, settings.burst), file)
         if (jwks := settings.jwt_keys) is not None:
+            # cryptography takes its time to load, also where nobody needs it.
+            from serving.security.tokens import TokenKeys
+
             self._keys = Reloaded(lambda: TokenKeys.read(jwks, settings.jwt_algorithms), jwks)
 
     @property
@@ -80,15 +81,9 @@ class Authentication:
                 raise UnauthenticatedError("the API key is not known")
             return _Verified(caller, float("inf"), clients, keys)
         settings = self._settings
-        try:
-            claims = keys.verify(
-                shown,
-                audience=settings.jwt_audience,
-                issuer=settings.jwt_issuer,
-                leeway_s=settings.jwt_leeway_s,
-            )
-        except InvalidTokenError as error:
-            raise UnauthenticatedError(f"the token is not valid: {error}") from error
+        claims = keys.verify(
+            shown, audience=settings.jwt_audience, issuer=settings.jwt_issuer, leeway_s=settings.jwt_leeway_s
+        )
         name = claims["sub"]
         quota = clients.by_name.get(name, Caller(name, frozenset(), settings.per_second, settings.burst))
         caller = Caller(name, scopes_of(claims), quota.per_second, quota.burst)

@@ -19,9 +19,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
 
@@ -30,6 +31,10 @@ from recsys.files import faults
 
 Scope = Literal["recommend", "feedback", "admin"]
 EVERY_SCOPE: frozenset[Scope] = frozenset(("recommend", "feedback", "admin"))
+
+
+class UnauthenticatedError(Exception):
+    """The caller has not shown who they are; the message, which they are told, says what would be right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,17 @@ class Caller:
     per_second: float = 0.0
     """0: as many requests as it likes."""
     burst: int = 1
+
+
+def scopes_of(claims: Mapping[str, Any]) -> frozenset[Scope]:
+    """Those of a token's claims that Segue has.
+
+    >>> sorted(scopes_of({"scope": "openid admin recommend"}))
+    ['admin', 'recommend']
+    """
+    said = claims.get("scope", "")
+    words = said.split() if isinstance(said, str) else []
+    return frozenset(scope for scope in EVERY_SCOPE if scope in words)
 
 
 class Entry(BaseModel):

@@ -14,15 +14,12 @@ from typing import Any, Self, cast
 import jwt
 
 from recsys.errors import InputError
-from serving.security.clients import EVERY_SCOPE, Scope
+from serving.security.clients import UnauthenticatedError
 from serving.security.settings import Algorithm
 
+REFUSED = "the token is not valid"
 FEWEST_SECRET_BYTES = 32
 """RFC 7518, section 3.2: an HS256 key is no shorter than its hash."""
-
-
-class InvalidTokenError(Exception):
-    """Says why, in words that may be told to whoever showed the token."""
 
 
 class TokenKeys:
@@ -52,12 +49,12 @@ class TokenKeys:
         return cls(dict(keys))
 
     def verify(self, token: str, *, audience: str, issuer: str, leeway_s: float) -> dict[str, Any]:
-        """The claims of a sound token. Raises InvalidTokenError."""
+        """The claims of a sound token. Raises UnauthenticatedError that says why it is none."""
         try:
             kid = jwt.get_unverified_header(token).get("kid")
             key = self._keys.get(kid) if kid is not None or len(self._keys) > 1 else next(iter(self._keys.values()))
             if key is None:
-                raise InvalidTokenError("it is signed by a key that this server does not know")
+                raise UnauthenticatedError(f"{REFUSED}: it is signed by a key that this server does not know")
             claims: dict[str, Any] = jwt.decode(
                 token,
                 key,
@@ -68,16 +65,5 @@ class TokenKeys:
                 options={"require": ["exp", "aud", "iss", "sub"]},
             )
         except jwt.PyJWTError as error:
-            raise InvalidTokenError(str(error)) from error
+            raise UnauthenticatedError(f"{REFUSED}: {error}") from error
         return claims
-
-
-def scopes_of(claims: dict[str, Any]) -> frozenset[Scope]:
-    """Those of the token that Segue has.
-
-    >>> sorted(scopes_of({"scope": "openid admin recommend"}))
-    ['admin', 'recommend']
-    """
-    said = claims.get("scope", "")
-    words = said.split() if isinstance(said, str) else []
-    return frozenset(scope for scope in EVERY_SCOPE if scope in words)

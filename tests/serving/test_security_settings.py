@@ -10,8 +10,8 @@ import pytest
 
 from recsys.errors import InputError
 from serving.security import tls
-from serving.security.authentication import ANYBODY, Authentication, UnauthenticatedError
-from serving.security.clients import Clients
+from serving.security.authentication import ANYBODY, Authentication
+from serving.security.clients import Clients, UnauthenticatedError
 from serving.security.pseudonyms import Pseudonyms
 from serving.security.settings import SecuritySettings
 

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 from recsys.errors import InputError
-from serving.security.authentication import Authentication, UnauthenticatedError
-from serving.security.clients import Caller
+from serving.security.authentication import Authentication
+from serving.security.clients import Caller, UnauthenticatedError
 from serving.security.settings import SecuritySettings
 from serving.security.tokens import TokenKeys
 
