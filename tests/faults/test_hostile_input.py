@@ -135,7 +135,12 @@ def drawn(message: Message, draw: random.Random, depth: int = 0) -> Message:
     for field in message.DESCRIPTOR.fields:
         if draw.random() < 0.5:
             continue
-        if field.is_repeated:
+        if field.message_type is not None and field.message_type.GetOptions().map_entry:
+            for _ in range(draw.choice((0, 1, 2))):
+                getattr(message, field.name)[draw.choice(STRINGS)] = value(
+                    field.message_type.fields_by_name["value"], draw
+                )
+        elif field.is_repeated:
             values = getattr(message, field.name)
             for _ in range(draw.choice((0, 1, 1, 2, 3))):
                 if field.message_type is not None:

@@ -94,5 +94,6 @@ def test_what_each_stage_did_is_told(model: Model, limit: int) -> None:
     work = slate(model, Query(items(0), limit))
     assert [passed.name for passed in work.passed] == ["filters", "candidates", "ranker", "policies"]
     assert work.passed[0].tracks == 40
+    assert work.passed[1].tracks == work.passed[2].tracks == len(work.candidates)
     assert work.passed[-1].tracks == len(work.slate.candidates)
     assert all(passed.ms >= 0 for passed in work.passed)
