@@ -1,11 +1,15 @@
-"""Exact search: every vector that is allowed is looked at."""
+"""Exact search: every vector that is allowed is looked at.
+
+By BLAS in blocks, since faiss leaves its fast path under a filter (IDSelector) and then takes one vector at a time:
+100,000 vectors of 64 numbers, half of them allowed, 32 queries at once took .23 ms a query here and 1.1 to 2.1 by faiss.
+"""
 
 from __future__ import annotations
 
 import faiss
 import numpy as np
 
-from recsys.ragged import Float32, Int32
+from recsys.ragged import Float32, Int32, Int64
 from recsys.retrieval.allowed import Allowed
 
 BLOCK = 8_192
@@ -15,9 +19,10 @@ GROUP = 16
 SCORES = 1 << 23
 """Scores kept at once, 32 MB; more queries are answered in parts."""
 FEW = 0.2
-"""Below this share of allowed vectors they are gathered first."""
+"""Below this share of allowed vectors they are gathered first: alone a query took 1.5 ms against 1.2 at .2, and .9 ms
+against 1.2 at .1 (100,000 vectors of 64 numbers); a batch gathers once and gains earlier."""
 BATCH = 4
-"""From so many queries on BLAS is faster than faiss, and with a filter always."""
+"""Fewer queries without a filter are left to faiss, which reads the vectors only once for scores and selection."""
 
 _BIAS = np.where(
     np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little"),
@@ -52,10 +57,12 @@ def _nearest(vectors: Float32, queries: Float32, k: int, allowed: Allowed | None
     if allowed is None and batch < BATCH:
         scores, items = faiss.knn(queries, vectors, k, metric=faiss.METRIC_INNER_PRODUCT)
         return items.astype(np.int32), scores
-    block = min(BLOCK, -(-n // GROUP) * GROUP)
-    # A group are the scores that lie block / GROUP apart: their greatest is found column by column, many at a time.
-    scores = np.empty((-(-n // block), batch, GROUP, block // GROUP), np.float32)
-    greatest = np.empty((batch, len(scores), block // GROUP), np.float32)
+    parts = -(-n // BLOCK)
+    columns = -(-n // (parts * GROUP))  # of a block: whole groups, and so whole bytes of Allowed
+    block = columns * GROUP
+    # A group are the scores that lie ``columns`` apart: their greatest is found column by column, many at a time.
+    scores = np.empty((parts, batch, GROUP, columns), np.float32)
+    greatest = np.empty((batch, parts, columns), np.float32)
     for i, own in enumerate(scores):
         start, stop = i * block, min((i + 1) * block, n)
         flat = own.reshape(batch, block)
@@ -66,19 +73,16 @@ def _nearest(vectors: Float32, queries: Float32, k: int, allowed: Allowed | None
             flat[:, : len(bias)] += bias
         own.max(axis=1, out=greatest[:, i])
     rows = np.arange(batch)[:, None]
-    groups = _greatest(greatest.reshape(batch, -1), k)
-    blocks, columns = np.divmod(groups, block // GROUP)
-    cells = scores[blocks, rows, :, columns].reshape(batch, -1)
+    part, column = np.divmod(_greatest(greatest.reshape(batch, -1), k), columns)
+    cells = scores[part, rows, :, column].reshape(batch, -1)
     found = _greatest(cells, k)
-    best = np.take_along_axis(cells, found, axis=1)
-    order = np.argsort(-best, axis=1)
-    found = np.take_along_axis(found, order, axis=1)
-    where = blocks * block + columns
-    items = np.take_along_axis(where, found // GROUP, axis=1) + found % GROUP * (block // GROUP)
-    return items.astype(np.int32), np.take_along_axis(best, order, axis=1)
+    found = found[rows, np.argsort(-cells[rows, found], axis=1)]
+    group, place = np.divmod(found, GROUP)
+    items = part[rows, group] * block + place * columns + column[rows, group]
+    return items.astype(np.int32), cells[rows, found]
 
 
-def _greatest(values: Float32, k: int) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
+def _greatest(values: Float32, k: int) -> Int64:
     """Columns of the k greatest of each row, in any order; all where there are no more."""
     if k >= values.shape[1]:
         return np.broadcast_to(np.arange(values.shape[1]), values.shape)
