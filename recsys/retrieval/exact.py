@@ -1,7 +1,7 @@
 """Exact search: every vector that is allowed is looked at.
 
 By BLAS in blocks, since faiss leaves its fast path under a filter (IDSelector) and then takes one vector at a time:
-100,000 vectors of 64 numbers, half of them allowed, 32 queries at once took .23 ms a query here and 1.1 to 2.1 by faiss.
+100,000 vectors of 64 numbers, half allowed, 32 queries at once took .23 ms each here and 1.1 to 2.1 by faiss.
 """
 
 from __future__ import annotations
