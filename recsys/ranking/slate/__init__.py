@@ -22,6 +22,9 @@ __all__ = [
     "Spacing", "Timing", "arranged", "build", "draw_seed", "explore", "hard_rules", "utility",
 ]  # fmt: skip
 
+_HARD_RULES = (SourceQuotas, Spacing)
+"""By name: asking a Protocol would cost a request more than any of its policies."""
+
 
 def build(policy: SurfacePolicy, artist_spacing: int | None = None) -> tuple[SlatePolicy, ...]:
     """The slate policies that a surface asks for, in the order in which they act; what is off is left out.
@@ -48,4 +51,4 @@ def build(policy: SurfacePolicy, artist_spacing: int | None = None) -> tuple[Sla
 
 def hard_rules(policies: Iterable[SlatePolicy]) -> tuple[HardRule, ...]:
     """Those of them that exploration has to keep."""
-    return tuple(each for each in policies if isinstance(each, HardRule))
+    return tuple(each for each in policies if isinstance(each, _HARD_RULES))

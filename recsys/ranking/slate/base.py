@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Protocol, Self, runtime_checkable
+from typing import Protocol, Self
 
 import numpy as np
 
@@ -93,7 +93,6 @@ class SlatePolicy(Protocol):
         ...
 
 
-@runtime_checkable
 class HardRule(SlatePolicy, Protocol):
     """A policy that says of each track whether it may stand in an open slot of a slate: exploration obeys it."""
 
