@@ -36,7 +36,8 @@ class Index(Protocol):
 def unit(vectors: Float32) -> Float32:
     """Rows of length 1, so that inner products are cosines; a zero row stays zero."""
     length: Float32 = np.sqrt(np.einsum("...i,...i->...", vectors, vectors))[..., None]
-    scaled: Float32 = vectors / np.where(length > 0, length, np.float32(1))
+    length[length == 0] = 1
+    scaled: Float32 = vectors / length
     return scaled
 
 
