@@ -2,6 +2,9 @@
 
 Policies act in one fixed order (`build`): versions folded, time since heard and released, quotas of sources, diversity,
 spacing. Then `explore` fills its slots by chance, and nothing reorders after.
+
+To add one: a file here with a class that has `arrange`; its knob in `recsys.policy.SurfacePolicy`, off by default; its
+line in `build`, and in `_HARD_RULES` where exploration must obey it; and itself in the suite of test_slate_policies.py.
 """
 
 from __future__ import annotations
