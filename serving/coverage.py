@@ -6,6 +6,8 @@ import mmap
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from glob import escape
 from pathlib import Path
 from typing import TypeAlias
 
@@ -66,9 +68,11 @@ class Shown:
         for window in (now - 1, now):
             parts = [self._counts[key] for key in ((bundle, window),) if key in self._counts]
             if self._folder is not None:
-                of_all = set(self._folder.glob(_name(bundle, window, "*")))
-                others = of_all - {self._folder / _name(bundle, window, str(os.getpid()))}
-                parts += [np.fromfile(path, np.uint32) for path in others]
+                mine = _name(bundle, window, str(os.getpid()))
+                for path in self._folder.glob(_name(escape(bundle), window, "*")):
+                    if path.name != mine:
+                        with suppress(FileNotFoundError):  # Its window has just ended over there.
+                            parts.append(np.fromfile(path, np.uint32))
             for part in parts:
                 n = min(tracks, len(part))
                 total[:n] += part[:n]

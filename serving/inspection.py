@@ -165,7 +165,11 @@ class Inspection:
 
         def run() -> None:
             while not self._ended.wait(every_s):
-                self._look(models)
+                try:
+                    self._look(models)
+                except Exception:
+                    # Figures that are late are better than none for ever after.
+                    log.exception("figures not told")
 
         self._look(models)
         threading.Thread(target=run, name="inspection", daemon=True).start()

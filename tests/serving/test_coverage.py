@@ -54,6 +54,16 @@ def test_where_there_is_no_room_it_counts_for_itself(tmp_path: Path, monkeypatch
     assert shown.counts("a", 10)[3] == 2
 
 
+def test_workers_add_up(tmp_path: Path) -> None:
+    """Another worker's file, under a name that a pattern would take for one of its own."""
+    shown = Shown(tmp_path, window_s=10, clock=lambda: 25.0)
+    shown.open("b[1]", 10)
+    shown.add("b[1]", np.array([3, 4], np.int32))
+    np.array([0, 0, 0, 5], np.uint32).tofile(tmp_path / "shown.b[1].1.99999999")
+    np.array([9], np.uint32).tofile(tmp_path / "shown.b[1].0.99999999")  # too old
+    assert shown.counts("b[1]", 6).tolist() == [0, 0, 0, 6, 1, 0]
+
+
 def test_files_of_old_windows_go(tmp_path: Path) -> None:
     now = 0.0
     shown = Shown(tmp_path, window_s=10, clock=lambda: now)
