@@ -73,11 +73,11 @@ class SurfacePolicy(BaseModel):
     """Of the versions of a song only the best."""
     seen_penalty: Share = 0.0
     """The share of its worth that a track loses which the listener heard this moment. It comes back with time."""
-    seen_half_life_days: float = Field(default=7.0, gt=0)
+    seen_half_life_days: float = Field(default=7.0, gt=0, le=36_500)
     """Days after which half of the penalty is forgiven."""
     freshness: float = Field(default=0.0, ge=0, le=10)
     """The share of its worth that a track gains on the day of its release. It fades with time."""
-    freshness_half_life_days: float = Field(default=90.0, gt=0)
+    freshness_half_life_days: float = Field(default=90.0, gt=0, le=36_500)
     """Days after which half of the gain is gone."""
     quotas: dict[str, Share] = {}
     """Source -> the largest share of the places it may fill, as far as the other sources fill the rest."""

@@ -80,6 +80,7 @@ def test_a_bundle_keeps_its_policy(write_small_bundle: Callable[..., Path], tmp_
         ({"budget_ms": 0}, "budget_ms: Input should be greater than 0"),
         ({"diversity": 1.1}, "diversity: Input should be less than or equal to 1"),
         ({"seen_half_life_days": 0}, "seen_half_life_days: Input should be greater than 0"),
+        ({"freshness_half_life_days": 1e9}, "freshness_half_life_days: Input should be less than or equal to 36500"),
         ({"explicit": "no"}, "explicit: Input should be 'allow', 'exclude' or 'clean_only'"),
         ({"artist_spaces": 2}, "artist_spaces: Extra inputs are not permitted"),
         ({"exploration": {"slots": []}}, "exploration.slots: List should have at least 1 item"),

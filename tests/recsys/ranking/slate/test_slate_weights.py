@@ -55,6 +55,11 @@ def test_a_new_release_rises_by_its_age() -> None:
     assert order.index(63) == 41, "1.25 x 60/123 after 180 days: less than 60/98, more than 60/99"
 
 
+def test_a_track_without_a_day_gains_nothing_however_slowly_the_bonus_fades() -> None:
+    candidates, context = toy(range(2), 2, released=[np.iinfo(np.int32).min, 0], today=20_000)
+    assert Timing(freshness=10.0, fresh_half_life=36_500).arrange(candidates, context).items.tolist() == [1, 0]
+
+
 @settings(deadline=None)
 @given(toys(), st.floats(0, 1), st.floats(0, 5))
 def test_timing_sorts_by_its_formula(case: tuple[Candidates, SlateContext], penalty: float, freshness: float) -> None:
