@@ -17,6 +17,7 @@ from segue.v1.admin_pb2 import CatalogueTrack
 from recsys.names import name_key, normalised
 from recsys.newcomers import content_of
 from recsys.ragged import Bool, Float32, Int32
+from recsys.rising import merged, without
 from recsys.scoring.base import Scorer
 from recsys.scoring.neural import Neural
 from serving.catalogue import Catalogue, serialised
@@ -72,10 +73,14 @@ class Rows(NamedTuple):
 
     def updated(self, items: Int32, made: Bool, vectors: Float32) -> Rows:
         """``vectors`` for those of ``items`` that are ``made``; the others of ``items`` have none here any more."""
-        keep = ~np.isin(self.items, items)
-        rows = np.concatenate([self.items[keep], items[made]])
-        order = np.argsort(rows)
-        return Rows(rows[order], np.concatenate([self.vectors[keep], vectors])[order])
+        order = np.argsort(items[made])
+        new, vectors = items[made][order], vectors[order]
+        keep = without(self.items, items)
+        items, held = (self.items, self.vectors) if keep.all() else (self.items[keep], self.vectors[keep])
+        places = np.searchsorted(items, new)
+        if len(new) and places[0] == len(items):
+            return Rows(np.concatenate([items, new]), np.concatenate([held, vectors]))
+        return Rows(np.insert(items, places, new), np.insert(held, places, vectors, axis=0))
 
 
 @dataclass(frozen=True)
@@ -91,8 +96,8 @@ class Changes:
     """Source -> the vectors that its item encoder made of content, in place of the bundle's own or beside them."""
 
     def __len__(self) -> int:
-        """Tracks that are not as the bundle has them."""
-        return len(np.union1d(list(self.catalogue.changed.shown), self.removed))
+        """Tracks that are not as the bundle has them; one that was changed and then removed counts twice."""
+        return len(self.catalogue.changed.shown) + len(self.removed)
 
     def after(self, version: int, entries: Sequence[Entry], scorers: Mapping[str, Scorer]) -> Changes:
         """With the next entries of the log, no track twice among them; ``version`` is that of the last one.
@@ -108,7 +113,8 @@ class Changes:
                 none = Rows(_NONE, np.zeros((0, scorer.item_vectors.shape[1]), np.float32))
                 made, new = _encoded(scorer, catalogue, tracks, items, table)
                 vectors[name] = vectors.get(name, none).updated(items, made, new)
-        removed = np.union1d(np.setdiff1d(self.removed, items), gone[gone >= 0]).astype(np.int32)
+        back = without(self.removed, items)
+        removed = merged(self.removed[back], np.sort(gone[gone >= 0]))
         return Changes(catalogue, version, removed, vectors)
 
     def unproposed(self, track_ids: Sequence[str]) -> list[str]:

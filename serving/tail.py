@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import takewhile
 from typing import Protocol
 
 import structlog
@@ -118,7 +119,8 @@ class CatalogueTail:
         before = model.changes
         if before.version == self._version:
             return model
-        new = [entry for version, entry in self._said.values() if version > before.version]
+        latest = takewhile(lambda said: said[0] > before.version, reversed(self._said.values()))
+        new = [entry for _, entry in latest][::-1]
         changes = before.after(self._version, new[:STEP], model.bundle.scorers)
         for start in range(STEP, len(new), STEP):
             changes = changes.after(self._version, new[start : start + STEP], model.bundle.scorers)

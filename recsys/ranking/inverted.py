@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from recsys.ragged import Bool, Int32, Int64, Ragged
+from recsys.ragged import Int32, Int64, Ragged
+from recsys.rising import among, merged
 
 _NONE: Int32 = np.zeros(0, np.int32)
 
@@ -44,21 +45,15 @@ class Inverted:
         found: Int32 = self.base.take(held).values
         if not len(self.changed):
             return found
-        still = found[~_among(found, self.changed)]
+        still = found[~among(found, self.changed)]
         starts, stops = np.searchsorted(self.groups, asked), np.searchsorted(self.groups, asked, side="right")
         pairs = Ragged(self.items, np.array([0, len(self.items)])).slices(np.zeros(len(asked), np.int64), starts, stops)
         return np.concatenate([still, pairs.values])
 
     def with_changed(self, changed: Int32, groups: Int32, items: Int32) -> Inverted:
         """``changed`` items stand under what the pairs say and nowhere else. changed: (m,); groups, items: (pairs,)."""
-        keep = ~np.isin(self.items, changed)
+        keep = ~among(self.items, np.sort(changed))
         all_groups = np.concatenate([self.groups[keep], groups[groups >= 0]])
         all_items = np.concatenate([self.items[keep], items[groups >= 0]])
         order = np.argsort(all_groups, kind="stable")
-        return Inverted(self.base, np.union1d(self.changed, changed), all_groups[order], all_items[order])
-
-
-def _among(values: Int32, rising: Int32) -> Bool:
-    """(len(values),), true where the value is one of ``rising``, of which there is at least one."""
-    places = np.minimum(np.searchsorted(rising, values), len(rising) - 1)
-    return np.equal(rising[places], values)
+        return Inverted(self.base, merged(self.changed, np.unique(changed)), all_groups[order], all_items[order])

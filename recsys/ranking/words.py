@@ -50,7 +50,9 @@ class Words:
 
     def numbers(self, words: Iterable[str | None]) -> Int32:
         """(words,), UNKNOWN where the word is None or not among these. For thousands, not for millions."""
-        return np.fromiter((UNKNOWN if word is None else self._number(word) for word in words), np.int32)
+        asked = list(words)
+        number: dict[str | None, int] = {word: self._number(word) for word in set(asked) if word is not None}
+        return np.fromiter((number.get(word, UNKNOWN) for word in asked), np.int32, len(asked))
 
     def grown(self, words: Iterable[str | None]) -> Words:
         """With those that are new numbered after these."""
