@@ -14,11 +14,15 @@ import numpy as np
 
 from recsys.ragged import Float32, Int32, Ragged
 from recsys.retrieval.allowed import Allowed
-from recsys.retrieval.index import FlatIndex, Index, unit
+from recsys.retrieval.index import Index, unit
 from recsys.retrieval.live import LiveIndex
+from recsys.retrieval.opening import open_index, write_index
 from recsys.retrieval.vectors import ItemVectors, Later, Rows
 from recsys.scoring.base import Evidence, Scorer, top_k
 from recsys.scoring.neural import Neural
+
+RANKING, LIKENESS = "ranking", "likeness"
+"""Folders of the two indices of a scorer."""
 
 Proposal = tuple[Int32, Float32]
 """Items, best first, and their scores."""
@@ -199,11 +203,14 @@ def _searched(index: Index | LiveIndex, queries: Float32, speaking: np.ndarray, 
 def prepare(scorers: Mapping[str, Scorer], folder: Path) -> None:
     """Write what `sources_of` would compute, so that the processes that open it share it."""
     for name, scorer in scorers.items():
+        if isinstance(scorer, Neural):
+            write_index(scorer.item_vectors, folder / name / RANKING)
         if isinstance(scorer, HasItemVectors):
-            (folder / name).mkdir(parents=True)
+            (folder / name).mkdir(parents=True, exist_ok=True)
             directions = Directions.of(scorer.item_vectors)
             np.save(folder / name / "directions.npy", directions.vectors)
             np.save(folder / name / "mean.npy", directions.mean)
+            write_index(directions.vectors, folder / name / LIKENESS)
 
 
 def sources_of(
@@ -214,7 +221,7 @@ def sources_of(
     Likeness is a matter of item vectors, where the scorer has them; everything else is the scorer's ranking.
     folder: where `prepare` wrote; None: nobody did.
     """
-    ranking = {name: _ranking(name, scorer) for name, scorer in scorers.items()}
+    ranking = {name: _ranking(name, scorer, folder) for name, scorer in scorers.items()}
     likeness = {
         name: _likeness(name, scorer, folder) if isinstance(scorer, HasItemVectors) else ranking[name]
         for name, scorer in scorers.items()
@@ -222,15 +229,16 @@ def sources_of(
     return ranking, likeness
 
 
-def _ranking(name: str, scorer: Scorer) -> Source:
+def _ranking(name: str, scorer: Scorer, folder: Path | None) -> Source:
     if isinstance(scorer, Neural):
-        return NeuralSource(name, scorer, FlatIndex(scorer.item_vectors))
+        index = open_index(scorer.item_vectors, folder and folder / name / RANKING)
+        return NeuralSource(name, scorer, index)
     return ScorerSource(name, scorer)
 
 
 def _likeness(name: str, scorer: HasItemVectors, folder: Path | None) -> Source:
     directions = Directions.of(scorer.item_vectors) if folder is None else _mapped(folder / name)
-    return VectorSource(name, directions, FlatIndex(directions.vectors))
+    return VectorSource(name, directions, open_index(directions.vectors, folder and folder / name / LIKENESS))
 
 
 def _mapped(folder: Path) -> Directions:

@@ -12,7 +12,8 @@ from recsys.errors import InputError
 from recsys.ragged import Float32
 from recsys.retrieval.allowed import Allowed
 from recsys.retrieval.hnsw import FILE, HnswIndex
-from recsys.retrieval.index import PlainIndex, unit
+from recsys.retrieval.index import FlatIndex, PlainIndex, unit
+from recsys.retrieval.opening import open_index, write_index
 from recsys.retrieval.planner import Walk, cheapest, widest
 
 N, DIM, CLUSTERS = 4_000, 16, 40
@@ -75,6 +76,17 @@ def test_what_is_no_index_is_refused(tmp_path: Path) -> None:
     faiss.write_index(faiss.IndexFlatIP(3), str(tmp_path / FILE))
     with pytest.raises(InputError, match="holds a IndexFlatIP, not an IndexHNSWFlat"):
         HnswIndex.load(tmp_path)
+
+
+def test_a_graph_is_written_where_it_pays(vectors: Float32, tmp_path: Path) -> None:
+    write_index(vectors[:99], tmp_path / "few", graph_from=100)
+    write_index(vectors[:100], tmp_path / "many", graph_from=100)
+    assert not (tmp_path / "few").exists()
+    assert isinstance(open_index(vectors[:99], tmp_path / "few"), FlatIndex)
+    assert isinstance(open_index(vectors[:99], None), FlatIndex)
+    many = open_index(vectors[:100], tmp_path / "many")
+    assert isinstance(many, HnswIndex)
+    assert many.n_items == 100
 
 
 def test_progress_is_told(vectors: Float32) -> None:
