@@ -146,7 +146,7 @@ class RecommendResponse(_message.Message):
     """How many tracks counted as history: recognised ones of the request, else those that the server knows."""
     @_builtins.property
     def arms(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Experiment -> arm, for each experiment that the listener is in; empty where there is none."""
+        """Experiment -> arm, for each experiment that this answer is an exposure to; empty where there is none."""
 
     @_builtins.property
     def tracks(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecommendedTrack]:
@@ -274,7 +274,7 @@ class ContinuePlaylistResponse(_message.Message):
     """How many tracks counted as history: recognised ones of the request, else those that the server knows."""
     @_builtins.property
     def arms(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Experiment -> arm; empty where there is none."""
+        """Experiment -> arm, for each experiment that this answer is an exposure to; empty where there is none."""
 
     @_builtins.property
     def tracks(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecommendedTrack]:
@@ -402,7 +402,7 @@ class SimilarTracksResponse(_message.Message):
     """How many tracks counted as history: recognised ones of the request, else those that the server knows."""
     @_builtins.property
     def arms(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Experiment -> arm; empty where there is none."""
+        """Experiment -> arm, for each experiment that this answer is an exposure to; empty where there is none."""
 
     @_builtins.property
     def tracks(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecommendedTrack]:
