@@ -87,8 +87,7 @@ def features(
     if (histories.lengths > HISTORY).any():
         histories = histories.last(HISTORY)
     columns = [*_proposed(pool), *_items(pool, requests, items)]
-    for numbers in (items.artists, items.albums, items.songs):
-        columns += _heard(pool, histories, numbers)
+    columns += _heard(pool, histories, (items.artists, items.albums, items.songs))
     if vectors is not None:
         columns += _alike(pool, histories, vectors)
     columns += _history(pool, histories)
@@ -130,53 +129,54 @@ def _popularity(items: Int32) -> Float32:
     return np.log1p(items.astype(np.float32))
 
 
-def _heard(pool: Pool, histories: Ragged, numbers: Int32) -> list[Column]:
-    """How often the candidate's number (artist, album, song) stands in its request's history, and how near its end."""
-    heard, asked = numbers[histories.values], numbers[pool.items]
+def _heard(pool: Pool, histories: Ragged, kinds: Sequence[Int32]) -> list[Column]:
+    """For each kind of number (n_items,), artist or album or song: how often the candidate's stands in its request's
+    history, and how near its end."""
+    heard = np.stack([numbers[histories.values] for numbers in kinds]).astype(np.int64)
+    asked = np.stack([numbers[pool.items] for numbers in kinds]).astype(np.int64)
     span = int(max(heard.max(initial=0), asked.max(initial=0))) + 1
-    told = heard >= 0
-    keys = histories.rows[told] * span + heard[told]
-    ago = (np.repeat(histories.offsets[1:], histories.lengths) - np.arange(len(heard)))[told]
-    # Ascending by key, and within one by how long ago; `distinct` holds the first of each, the latest play.
-    order = np.lexsort((ago, keys))
-    distinct, first, count = np.unique(keys[order], return_index=True, return_counts=True)
+    first_row = np.arange(len(kinds))[:, None] * pool.n_requests
+    ago = np.repeat(histories.offsets[1:], histories.lengths) - np.arange(len(histories.values))
+    # The latest play first, so that the first place of a key is its latest.
+    told = (heard >= 0)[:, ::-1]
+    keys = ((first_row + histories.rows) * span + heard)[:, ::-1][told]
+    distinct, first, count = np.unique(keys, return_index=True, return_counts=True)
     if not len(distinct):
-        return [np.zeros(len(pool), np.float32)] * 2
-    wanted = pool.requests.astype(np.int64) * span + asked
+        return [np.zeros(len(pool), np.float32)] * (2 * len(kinds))
+    near = np.float32(1) / np.broadcast_to(ago[::-1], told.shape)[told][first].astype(np.float32)
+    wanted = (first_row + pool.requests) * span + asked
     place = np.minimum(np.searchsorted(distinct, wanted), len(distinct) - 1)
     found = (distinct[place] == wanted) & (asked >= 0)
-    nearest = (np.float32(1) / ago[order][first].astype(np.float32))[place]
-    return [np.where(found, count[place], 0), np.where(found, nearest, np.float32(0))]
+    counts, nearest = np.where(found, count[place], 0), np.where(found, near[place], np.float32(0))
+    return [column for pair in zip(counts, nearest, strict=True) for column in pair]
 
 
 def _alike(pool: Pool, histories: Ragged, vectors: Callable[[Int32], Float32]) -> list[Column]:
     """Cosines, by a product of each row alone: a matrix product's last bit depends on the size of the batch."""
     own, heard = vectors(pool.items), vectors(histories.values)
     heard *= _inverse_length(heard)[:, None]
+    middles = _sums(heard, histories, (1, RECENT, HISTORY))
+    middles *= _inverse_length(middles)[..., None]
     scale = _inverse_length(own)
-    columns: list[Column] = []
-    for count in (1, RECENT, HISTORY):
-        middle = _sums(heard, histories, count)
-        middle *= _inverse_length(middle)[:, None]
-        columns.append(np.vecdot(own, middle[pool.requests]) * scale)
-    return columns
+    return [np.vecdot(own, middle[pool.requests]) * scale for middle in middles]
 
 
-def _sums(rows: Float32, histories: Ragged, count: int) -> Float32:
-    """(n, dim): the sum of ``rows`` (total, dim) over the last ``count`` places of each history; zeros for an empty."""
-    sums = np.zeros((len(histories), rows.shape[1]), np.float32)
+def _sums(rows: Float32, histories: Ragged, counts: Sequence[int]) -> Float32:
+    """(counts, n, dim): the sum of ``rows`` (total, dim) over the last so many places of each history."""
+    sums = np.zeros((len(counts), len(histories), rows.shape[1]), np.float32)
     filled = np.flatnonzero(histories.lengths)
     if len(filled):
-        # Pairs of (first, past the last): reduceat sums from each to the next, and every second of those is a history.
         ends = histories.offsets[filled + 1]
-        starts = np.maximum(ends - count, histories.offsets[filled])
+        starts = np.maximum(ends - np.array(counts)[:, None], histories.offsets[filled])
+        # reduceat sums from each place to the next, and every second of those runs is the end of a history.
+        runs = np.stack((starts, np.broadcast_to(ends, starts.shape)), axis=-1).ravel()
         padded = np.concatenate((rows, np.zeros((1, rows.shape[1]), np.float32)))
-        sums[filled] = np.add.reduceat(padded, np.column_stack((starts, ends)).ravel(), axis=0)[::2]
+        sums[:, filled] = np.add.reduceat(padded, runs, axis=0)[::2].reshape(len(counts), len(filled), -1)
     return sums
 
 
 def _inverse_length(rows: Float32) -> Float32:
-    """(n,) 1 / length of each row, 0 of a zero row."""
+    """1 / length of each row of (..., dim), 0 of a zero row."""
     squares: Float32 = np.vecdot(rows, rows)
     return np.where(squares > 0, 1 / np.sqrt(np.maximum(squares, np.float32(1e-30))), np.float32(0))
 
@@ -184,7 +184,7 @@ def _inverse_length(rows: Float32) -> Float32:
 def _history(pool: Pool, histories: Ragged) -> list[Column]:
     popularity = _popularity(histories.values)[:, None]
     lengths = histories.lengths
-    mean = _sums(popularity, histories, HISTORY)[:, 0] / np.maximum(lengths, 1).astype(np.float32)
+    mean = _sums(popularity, histories, (HISTORY,))[0, :, 0] / np.maximum(lengths, 1).astype(np.float32)
     of_row = mean[pool.requests]
     gap = np.where(lengths[pool.requests] > 0, _popularity(pool.items) - of_row, np.float32(0))
     return [lengths[pool.requests], of_row, gap]
