@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import ceil, sqrt
 from typing import NamedTuple, Protocol
 
-from recsys.retrieval.exact import BATCH, FEW
+from recsys.retrieval.exact import BATCH, few
 
 GRAPH_FROM = 200_000
 """Items from which on a graph is worth its file and its building: below, exact search takes 2 ms alone and .5 ms in a
@@ -53,7 +53,7 @@ def cheapest(n_items: int, count: int, k: int, batch: int) -> Walk | None:
         return None
     walk = widest(n_items, count, k)
     look = SCAN if batch < BATCH else SCAN_IN_BATCH
-    exact = count * (look + GATHER / batch) if count < FEW * n_items else n_items * look
+    exact = count * (look + GATHER / batch) if count < few(batch) * n_items else n_items * look
     return walk if walk.ef * WALK * (1.0 if count == n_items else DOUBT) < exact else None
 
 
