@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 import grpc
@@ -25,6 +26,8 @@ from serving.validation import InvalidRequestError
 
 Check = Callable[[Any], None]
 """Raises InvalidRequestError where a request breaks its limits."""
+Admitted = Callable[[float | None], AbstractContextManager[None]]
+"""Around a call whose caller waits so many seconds more (None: any time); raises OverloadedError to turn it away."""
 
 
 class Caller(Protocol):
@@ -55,14 +58,24 @@ class _GrpcCaller:
         return remaining
 
 
+def anybody(seconds_left: float | None) -> AbstractContextManager[None]:
+    """Admits every call."""
+    return nullcontext()
+
+
 def handlers(
-    service: ServiceDescriptor, servicer: object, check: Check, gate: Gate, inspection: Inspection
+    service: ServiceDescriptor,
+    servicer: object,
+    check: Check,
+    gate: Gate,
+    inspection: Inspection,
+    admitted: Admitted = anybody,
 ) -> grpc.GenericRpcHandler:
     """The methods of ``service``, each answered by the method of that name of ``servicer``: (request, caller), or
     (requests, caller) -> responses where both are streams. ``check`` sees each request of the first kind before."""
     made = {}
     for method in service.methods:
-        call = _Call(method, getattr(servicer, method.name), check, gate, inspection)
+        call = _Call(method, getattr(servicer, method.name), check, gate, inspection, admitted)
         # The requests arrive as bytes: gRPC's own parsing answers garbage with INTERNAL, which blames the server.
         made[method.name] = (
             grpc.stream_stream_rpc_method_handler(call.stream, response_serializer=_bytes)
@@ -86,6 +99,7 @@ class _Call:
         check: Check,
         gate: Gate,
         inspection: Inspection,
+        admitted: Admitted,
     ) -> None:
         self._service = method.containing_service.full_name
         self._name = method.name
@@ -94,12 +108,14 @@ class _Call:
         self._check = check
         self._gate = gate
         self._inspection = inspection
+        self._admitted = admitted
 
     def single(self, raw: bytes, context: grpc.ServicerContext) -> Message:
         refusal: status_pb2.Status | None = None
         with self._inspection.call(self._service, self._name, context) as told:
             try:
-                response = self._answer(raw, context, told)
+                with self._admitted(context.time_remaining()):
+                    response = self._answer(raw, context, told)
             except Exception as error:
                 # The last wall: a fault of ours must neither end the server nor show its inside to a caller.
                 refusal = _status_of(error, told)

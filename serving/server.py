@@ -27,7 +27,7 @@ from serving.listeners import Listeners
 from serving.models import Models
 from serving.pipeline.pipeline import Pipeline
 from serving.pipeline.query import Work
-from serving.rpc import Check, handlers
+from serving.rpc import Admitted, Check, anybody, handlers
 from serving.security import tls
 from serving.security.authentication import Authentication
 from serving.security.guard import Guard
@@ -90,21 +90,20 @@ class Server:
             options=_options(settings),
         )
         metrics = self._inspection.metrics
-        self._admission = Admission(
-            max_waiting=settings.max_waiting, max_wait_s=settings.max_wait_ms / 1000, shed_share=settings.shed_share
-        )
         self._batcher: Batcher[Work] = Batcher(
-            self._run,
-            max_batch=settings.max_batch,
-            admit=self._admission.admit,
-            observe=metrics.batch,
-            dropped=metrics.dropped,
+            self._run, max_batch=settings.max_batch, observe=metrics.batch, dropped=metrics.dropped
+        )
+        self._admission = Admission(
+            lambda: self._batcher.load.seconds_each,
+            max_inside=settings.max_waiting + settings.max_batch,
+            max_wait_s=settings.max_wait_ms / 1000,
+            shed_share=settings.shed_share,
         )
         recommendation = RecommendationService(
             models, listeners, self._batcher, self._inspection.answered, beside.experiments
         )
         self._services: list[str] = []
-        self._mount(RECOMMENDATION, recommendation, validation.check)
+        self._mount(RECOMMENDATION, recommendation, validation.check, self._admission.entered)
         if beside.feedback is not None:
             self._mount(FEEDBACK, beside.feedback, event_validation.check_events)
         if beside.admin is not None:
@@ -145,8 +144,9 @@ class Server:
             self._feedback.close()
         self._slow.close()
 
-    def _mount(self, service: ServiceDescriptor, servicer: object, check: Check) -> None:
-        self._grpc.add_generic_rpc_handlers((handlers(service, servicer, check, self._gate, self._inspection),))
+    def _mount(self, service: ServiceDescriptor, servicer: object, check: Check, admitted: Admitted = anybody) -> None:
+        made = handlers(service, servicer, check, self._gate, self._inspection, admitted)
+        self._grpc.add_generic_rpc_handlers((made,))
         self._services.append(service.full_name)
 
     def _watch_load(self) -> None:

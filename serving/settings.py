@@ -36,9 +36,10 @@ class ServeSettings(Settings, table="serve"):
     health_when_shedding: bool = False
     """Say so for the server as a whole too. Only where a balancer can send requests elsewhere: if all servers say it at
     once, many balancers send nothing to any."""
-    max_concurrent: int = Field(default=128, ge=1)
+    max_concurrent: int = Field(default=256, ge=1)
     """Calls that a worker holds at once, each in a thread: requests that wait or are worked on, and open streams. The
-    last wall: more get RESOURCE_EXHAUSTED without a hint."""
+    last wall: more get RESOURCE_EXHAUSTED without a hint, health checks too. So keep it well above `max_waiting`,
+    `max_batch` and `max_streams` together."""
     max_streams: int = Field(default=32, ge=1)
     """Of these, streams of events, which stay open for long. More get RESOURCE_EXHAUSTED."""
 

@@ -145,7 +145,7 @@ def test_a_fault_of_ours_is_internal_and_the_server_lives_on(
 
     with serving(model) as address, Client(address) as client:
         with monkeypatch.context() as patch:
-            patch.setattr("serving.reasons.reasons", broken)
+            patch.setattr("serving.reasons.fill", broken)
             with pytest.raises(grpc.RpcError) as caught:
                 client.continue_playlist([track("t0")], request_id="r-1")
         assert caught.value.code() == grpc.StatusCode.INTERNAL
@@ -157,7 +157,7 @@ def test_a_fault_of_ours_is_internal_and_the_server_lives_on(
 def test_a_full_queue_sheds_at_once_with_a_hint_and_health_tells(model: Model, serving: Serving) -> None:
     held = Held()
     with (
-        serving(held_before(model, held), max_waiting=2) as address,
+        serving(held_before(model, held), max_batch=1, max_waiting=2) as address,
         grpc.insecure_channel(address) as channel,  # without the client's retries
         Client(address, timeout_s=30) as client,
         ThreadPoolExecutor(1) as pool,
