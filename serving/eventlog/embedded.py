@@ -13,6 +13,7 @@ from segue.v1.admin_pb2 import RequestRecord
 
 from recsys.eventlog_schema import EVENT_COLUMNS, TABLES, VERSION
 from serving.eventlog.base import PAGE, LogUnavailableError, Page
+from serving.eventlog.group import Grouped
 from serving.events import Event
 from serving.sqlite import SqliteFile
 
@@ -30,20 +31,20 @@ _INSERT_RECORD = """
 
 
 class EmbeddedLog:
-    """See `ReplayableLog`. An append is one transaction, on disk before it returns.
+    """See `ReplayableLog`. An append is one transaction, on disk before it returns, or shares one with other threads.
 
     timeout_s: how long it may wait for those of other processes. keep_days: see LogSettings.
     """
 
     def __init__(self, file: Path, timeout_s: float, keep_days: float | None = None) -> None:
+        self._append = Grouped(self._append_all)
         self._keep_days = keep_days
         self._database = SqliteFile(
             file, TABLES, version=VERSION, synchronous="FULL", timeout_s=timeout_s, unavailable=LogUnavailableError
         )
 
     def append(self, events: Sequence[Event]) -> list[bool]:
-        with self._database.transaction() as connection:
-            return [connection.execute(_INSERT_EVENT, _values(event)).rowcount == 1 for event in events]
+        return self._append(events)
 
     def append_records(self, records: Sequence[RequestRecord]) -> None:
         rows = [(r.request_id, r.ts.ToMicroseconds(), r.user_id, r.SerializeToString()) for r in records]
@@ -85,6 +86,13 @@ class EmbeddedLog:
 
     def close(self) -> None:
         self._database.close()
+
+    def _append_all(self, calls: Sequence[Sequence[Event]]) -> list[list[bool]]:
+        with self._database.transaction() as connection:
+            return [
+                [connection.execute(_INSERT_EVENT, _values(event)).rowcount == 1 for event in events]
+                for events in calls
+            ]
 
     def _expire(self, connection: sqlite3.Connection, before_s: int, limit: int) -> None:
         """A few of the oldest rows with every batch of answers, so that none waits for long."""
