@@ -2,49 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
+import structlog
 from segue.v1.recommendation_pb2 import Fallback, Reason
 
-from recsys.ragged import Int32
+from recsys.ragged import Int32, Int64
 from recsys.retrieval.sources import Source
 from serving.model import Model
 from serving.pipeline.query import Work
 
+log = structlog.get_logger("segue.reasons")
 
-def reasons(model: Model, sources: Sequence[Source], work: Work) -> list[Reason]:
+
+def fill(reasons: Iterable[Reason], model: Model, sources: Sequence[Source], work: Work) -> None:
     """One a track of the slate, from the evidence of the source that gave it."""
-    history, slate = work.query.history, work.slate.candidates
-    seeds, counts = np.full(len(slate), -1, dtype=np.int32), np.zeros(len(slate), dtype=np.int64)
-    for number in np.unique(slate.sources):
-        given = slate.sources == number
-        evidence = sources[number].evidence(history, slate.items[given])
-        seeds[given], counts[given] = evidence.seeds, evidence.counts
-    drawn = work.slate.pools.tolist()
-    return [
-        Reason(kind=Reason.KIND_EXPLORATION, text=f"new to you, one of {pool:,} tried here")
-        if pool
-        else _reason(model, history, seed, count)
-        for seed, count, pool in zip(seeds.tolist(), counts.tolist(), drawn, strict=True)
-    ]
-
-
-def _reason(model: Model, history: Int32, seed: int, count: int) -> Reason:
-    """A source that knows no seed has looked at the whole history or, without one, at nobody's in particular."""
-    if seed < 0 and count == 0:
-        if len(history):
-            return Reason(kind=Reason.KIND_HISTORY, text="fits these tracks as a whole")
-        return Reason(kind=Reason.KIND_POPULAR, text="popular")
-    if seed < 0:
-        times = "once" if count == 1 else f"{count:,} times"
-        return Reason(kind=Reason.KIND_POPULAR, count=count, text=f"popular, played {times}")
-    seed_track_id, label = model.catalogue.track_id(seed), model.catalogue.label(seed)
-    if count == 0:
-        return Reason(kind=Reason.KIND_SIMILAR, seed_track_id=seed_track_id, text=f"close to {label}")
+    seeds, counts = _evidence(sources, work)
+    names: dict[int, tuple[str, str]] = {}
     unit = model.bundle.manifest.data.unit
-    lists = f"1 {unit}" if count == 1 else f"{count:,} {unit}s"
-    return Reason(kind=Reason.KIND_TOGETHER, seed_track_id=seed_track_id, count=count, text=f"in {lists} with {label}")
+    drawn = work.slate.pools.tolist()
+    for reason, seed, count, pool in zip(reasons, seeds.tolist(), counts.tolist(), drawn, strict=True):
+        if pool:
+            reason.kind, reason.text = Reason.KIND_EXPLORATION, f"new to you, one of {pool:,} tried here"
+        elif seed < 0:
+            _fill_without_seed(reason, count, bool(len(work.query.history)))
+        else:
+            if seed not in names:
+                names[seed] = model.catalogue.track_id(seed), model.catalogue.label(seed)
+            reason.seed_track_id, label = names[seed]
+            if count:
+                lists = f"1 {unit}" if count == 1 else f"{count:,} {unit}s"
+                reason.kind, reason.count, reason.text = Reason.KIND_TOGETHER, count, f"in {lists} with {label}"
+            else:
+                reason.kind, reason.text = Reason.KIND_SIMILAR, f"close to {label}"
+
+
+def _fill_without_seed(reason: Reason, count: int, has_history: bool) -> None:
+    """A source that knows no seed has looked at the whole history or, without one, at nobody's in particular."""
+    if count:
+        times = "once" if count == 1 else f"{count:,} times"
+        reason.kind, reason.count, reason.text = Reason.KIND_POPULAR, count, f"popular, played {times}"
+    elif has_history:
+        reason.kind, reason.text = Reason.KIND_HISTORY, "fits these tracks as a whole"
+    else:
+        reason.kind, reason.text = Reason.KIND_POPULAR, "popular"
+
+
+def _evidence(sources: Sequence[Source], work: Work) -> tuple[Int32, Int64]:
+    """The seed and the count of each track; -1 and 0 where the source cannot say: no answer fails for want of a reason."""
+    slate = work.slate.candidates
+    seeds, counts = np.full(len(slate), -1, dtype=np.int32), np.zeros(len(slate), dtype=np.int64)
+    for number in set(slate.sources.tolist()):
+        given = slate.sources == number
+        try:
+            evidence = sources[number].evidence(work.query.history, slate.items[given])
+        except Exception:
+            log.exception("no evidence", source=sources[number].name)
+        else:
+            seeds[given], counts[given] = evidence.seeds, evidence.counts
+    return seeds, counts
 
 
 def fallbacks(work: Work, sources: Sequence[str]) -> list[Fallback]:

@@ -114,7 +114,7 @@ class RecommendationService:
         response.bundle = model.name
         response.history = len(history)
         response.arms.update(choice.arms)
-        asked_in = {s.source_id.source for s in seeds if s.WhichOneof("reference") == "source_id"}
+        asked_in = {seed.source_id.source for seed in seeds if seed.HasField("source_id")}
         for seed, known in zip(seeds, found, strict=True):
             if known is None:
                 response.unknown_seeds.append(seed)
@@ -124,21 +124,14 @@ class RecommendationService:
                     ResolvedSeed(asked=seed, track=track, method=known.method, confidence=known.confidence)
                 )
         names = pipeline.policy.source_names
-        sources = [model.sources[surface][name] for name in names]
-        slate = work.slate
-        why = reasons.reasons(model, sources, work)
+        slate, add = work.slate, response.tracks.add
         shown = slate.candidates
         columns = (shown.items, shown.scores, shown.sources, slate.propensities)
-        for item, score, number, propensity, reason in zip(*(c.tolist() for c in columns), why, strict=True):
-            response.tracks.append(
-                pb.RecommendedTrack(
-                    track=catalogue.track(item, asked_in),
-                    score=score,
-                    source=names[number],
-                    reason=reason,
-                    propensity=None if math.isnan(propensity) else propensity,
-                )
-            )
+        for item, score, number, propensity in zip(*(column.tolist() for column in columns), strict=True):
+            chance = None if math.isnan(propensity) else propensity
+            catalogue.show(item, add(score=score, source=names[number], propensity=chance).track, asked_in)
+        sources = [model.sources[surface][name] for name in names]
+        reasons.fill((track.reason for track in response.tracks), model, sources, work)
         response.fallbacks.extend(reasons.fallbacks(work, names))
         version = pipeline.policy.version
         who = request.request_id, int(now_s * 1e6), surface, request.user_id
