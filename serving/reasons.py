@@ -50,7 +50,7 @@ def _fill_without_seed(reason: Reason, count: int, has_history: bool) -> None:
 
 
 def _evidence(sources: Sequence[Source], work: Work) -> tuple[Int32, Int64]:
-    """The seed and the count of each track; -1 and 0 where the source cannot say: no answer fails for want of a reason."""
+    """The seed and the count of each track; -1 and 0 where a source cannot say: no answer fails for want of one."""
     slate = work.slate.candidates
     seeds, counts = np.full(len(slate), -1, dtype=np.int32), np.zeros(len(slate), dtype=np.int64)
     for number in set(slate.sources.tolist()):
