@@ -57,7 +57,7 @@ def drive(
             data, log = Path(scratch) / f"{number}.body", Path(scratch) / f"{number}.log"
             data.write_bytes(b"\0" + struct.pack(">I", len(body)) + body)
             command = [
-                "h2load", f"--duration={seconds}", f"--warm-up-time={warm_s}", "--clients=1", "--threads=1",
+                "h2load", f"--duration={seconds:.0f}s", f"--warm-up-time={warm_s:.0f}s", "--clients=1", "--threads=1",
                 f"--max-concurrent-streams={share}", f"--data={data}", f"--log-file={log}",
                 "--header=content-type: application/grpc", "--header=te: trailers",
                 *([f"--rps={rate / len(bodies)}"] if rate else []), f"http://127.0.0.1:{port}{METHOD}",
