@@ -31,7 +31,7 @@ class Words:
     [0, 2, -1]
     """
 
-    first: pa.LargeStringArray = field(default_factory=lambda: pa.array([], pa.large_string()))
+    first: pa.LargeStringArray = field(default_factory=lambda: _none())
     later: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
@@ -71,10 +71,15 @@ class Words:
     def load(cls, path: Path) -> Self:
         """Memory-mapped: processes share it, and what is never looked up is never read."""
         words = pa.ipc.open_file(pa.memory_map(str(path))).read_all()["word"]
-        return cls(words.chunk(0) if words.num_chunks else pa.array([], pa.large_string()))
+        return cls(words.chunk(0) if words.num_chunks else _none())
 
     def _number(self, word: str) -> int:
         place = bisect_left(self.first, word, key=lambda scalar: str(scalar.as_py()))
         if place < len(self.first) and self.first[place].as_py() == word:
             return place
         return self.later.get(word, UNKNOWN)
+
+
+def _none() -> pa.LargeStringArray:
+    # pa.array([]) imports pandas to see whether the list is one of its own: half a second and 40 MB.
+    return pa.nulls(0, pa.large_string())
