@@ -18,7 +18,7 @@ import polars as pl
 from features.importers.base import Batch, Request
 from features.importers.reading import BATCH_ROWS
 from features.importers.resolver import CANONICAL
-from recsys.errors import InputError
+from recsys.errors import InputError, MissingError
 from recsys.eventlog_schema import EVENT_COLUMNS, FILE, VERSION
 from recsys.files import read_json
 from recsys.workspace import Workspace
@@ -114,8 +114,10 @@ class SegueLog:
         )
 
     def _impressions(self, rows: list[tuple[Any, ...]]) -> pl.DataFrame:
-        from segue.v1.admin_pb2 import RequestRecord
-
+        try:
+            from segue.v1.admin_pb2 import RequestRecord
+        except ImportError as error:
+            raise MissingError('the answers in the log need protobuf: pip install "segue[client]"') from error
         shown = [
             (
                 *(line, record.request_id, record.ts.ToMicroseconds(), record.user_id, record.surface, record.bundle),
