@@ -84,7 +84,9 @@ class Propose:
                     code = Fallback.CODE_SOURCE_LATE if answer is None else Fallback.CODE_SOURCE_FAILED
                     work.fallbacks.append(Fallen(code, source.name))
                 else:
-                    proposals[row] = each
+                    # The batch is asked as deep as the longest answer in it wants; the others are to be as if alone.
+                    own = max(self._depth, work.query.limit)
+                    proposals[row] = each if own == depth else (each[0][:own], each[1][:own])
 
     def _in_time(self, step: Sequence[Source], asked: Asked, depth: int) -> list[list[Proposal | None] | None]:
         """The answers of all sources of a step; None of one that did not answer within its budget."""
@@ -104,7 +106,8 @@ class Propose:
                 left = None if deadline is None else max(0.0, deadline - time.monotonic())
                 answers.append(future.result(left))
             except TimeoutError:
-                self._late[source.name] = future
+                if not future.cancel():  # Where it had not begun it need not be done at all.
+                    self._late[source.name] = future
                 answers.append(None)
         return answers
 
@@ -121,10 +124,6 @@ class Propose:
         return [
             each for row in range(len(asked)) for each in Propose._answer(source, asked.take(np.array([row])), depth)
         ]
-
-    @staticmethod
-    def _unfilled(work: Work, count: int) -> bool:
-        return count < work.query.limit and work.waited_for()
 
     def _songs(self, row: int, found: Sequence[Sequence[Proposal]]) -> int:
         """How many songs are proposed: versions of one will be shown once."""
@@ -144,11 +143,13 @@ class Propose:
                     work.fallbacks.append(Fallen(work.query.nothing_known))
                 elif not some and not any(f.code in _BROKEN for f in work.fallbacks):
                     work.fallbacks.append(Fallen(Fallback.CODE_NO_EVIDENCE))
-            elif some and not work.fallbacks:
+            elif some and all(f.code in _SAID_BEFORE for f in work.fallbacks):
                 work.fallbacks.append(Fallen(Fallback.CODE_TOO_FEW_CANDIDATES))
 
 
 _BROKEN = (Fallback.CODE_SOURCE_LATE, Fallback.CODE_SOURCE_FAILED)
+_SAID_BEFORE = (Fallback.CODE_STATE_UNAVAILABLE, Fallback.CODE_BUNDLE_UNAVAILABLE)
+"""Known before any source was asked: they explain no step."""
 
 
 def asked_by(works: Sequence[Work]) -> Asked:

@@ -10,7 +10,7 @@ from recsys.policy import SurfacePolicy
 from recsys.ragged import Int32
 from recsys.ranking.filters import NoExplicit
 from serving.model import Model
-from serving.pipeline.query import Query, Work
+from serving.pipeline.query import Fallen, Query, Work
 
 
 def items(*numbers: int) -> Int32:
@@ -87,6 +87,23 @@ def test_the_first_source_that_knows_answers(model: Model) -> None:
     assert [f.code for f in lost.fallbacks] == [Fallback.CODE_NO_EVIDENCE]
     stranger = slate(model, Query(items(), 5, nothing_known=Fallback.CODE_UNKNOWN_LISTENER))
     assert [f.code for f in stranger.fallbacks] == [Fallback.CODE_UNKNOWN_LISTENER]
+
+
+def test_a_long_answer_in_the_batch_changes_no_other(model: Model) -> None:
+    policy = model.policy("playlist").with_changes({"candidates": 5, "sources": [["main", "popularity"]]})
+    alone = slate(model, Query(items(0), 5), policy)
+    works = [Work(Query(items(0), 5)), Work(Query(items(2), 30))]
+    model.pipeline("playlist", policy).run(works)
+    np.testing.assert_array_equal(works[0].candidates.items, alone.candidates.items)
+    np.testing.assert_array_equal(works[0].slate.candidates.scores, alone.slate.candidates.scores)
+    assert len(works[1].slate.candidates) == 30
+
+
+def test_a_step_is_told_also_where_the_store_was_away(model: Model) -> None:
+    away = Fallen(Fallback.CODE_STATE_UNAVAILABLE)
+    work = Work(Query(items(0), 40), fallbacks=[away])
+    model.pipeline("playlist").run([work])
+    assert work.fallbacks == [away, Fallen(Fallback.CODE_TOO_FEW_CANDIDATES)]
 
 
 @pytest.mark.parametrize("limit", [1, 20, 40])
