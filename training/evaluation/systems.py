@@ -137,9 +137,10 @@ def neural_bundles(workspace: Workspace, dataset: Dataset) -> dict[str, list[Bun
     """The neural bundles of exactly these data: name of the model -> its runs, by seed.
 
     Bundles that differ in their seed alone are runs of one model; where a model's bundles differ in more, four digits
-    of the config's fingerprint tell them apart.
+    of the config's fingerprint tell them apart. Those with a ranker (`segue ranker`) hold copies of others' sources.
     """
-    found = [read_manifest(path.parent) for path in sorted(workspace.bundles.glob("[!.]*/manifest.json"))]
+    manifests = (read_manifest(path.parent) for path in sorted(workspace.bundles.glob("[!.]*/manifest.json")))
+    found = [manifest for manifest in manifests if not manifest.rankers]
     groups: dict[tuple[str, str], list[BundleManifest]] = {}
     for manifest in found:
         if manifest.data.fingerprint == dataset.manifest.fingerprint and manifest.sources.get("main") == "neural":

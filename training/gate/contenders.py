@@ -54,12 +54,17 @@ def digest(workspace: Workspace, name: str) -> str:
 
 
 def _bundles(workspace: Workspace, dataset: Dataset, *, neural: bool) -> list[BundleManifest]:
-    """The bundles that were trained on exactly these data, the best on validation last, of equals the youngest."""
+    """The bundles that were trained on exactly these data, the best on validation last, of equals the youngest.
+
+    Those with a ranker (`segue ranker`) hold copies of others' sources, and the gate judges sources.
+    """
     metric = f"valid_{PRIMARY[dataset.manifest.task]}"
     found = [read_manifest(path.parent) for path in workspace.bundles.glob("[!.]*/manifest.json")]
     ours = [
         m
         for m in found
-        if m.data.fingerprint == dataset.manifest.fingerprint and (m.sources.get("main") == "neural") == neural
+        if m.data.fingerprint == dataset.manifest.fingerprint
+        and (m.sources.get("main") == "neural") == neural
+        and not m.rankers
     ]
     return sorted(ours, key=lambda m: (m.metrics.get(metric, float("-inf")), m.created_at, m.name))

@@ -22,6 +22,7 @@ from recsys.ragged import Ragged
 from recsys.scoring.base import Scorer
 from recsys.workspace import Workspace
 from training.cli.ranker import ranker
+from training.gate.contenders import best_baseline
 from training.publish import publish
 from training.rankers.report import RankerReport
 
@@ -107,6 +108,8 @@ def test_no_bundle_where_nothing_is_gained(ring: Dataset, tiny_workspace: Worksp
         "Bundle: all-the-same" in run("--bundle", "right", "--seeds", "1", "--name", "all-the-same", "--force").stdout
     )
     assert list(Bundle.open(tiny_workspace.bundles / "all-the-same").rankers) == ["home"]
+    # The copy does not stand against its original.
+    assert best_baseline(tiny_workspace, ring).name == "right"
 
 
 def test_sources_of_other_bundles_are_taken_in(ring: Dataset, tiny_workspace: Workspace) -> None:
