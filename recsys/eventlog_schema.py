@@ -42,7 +42,7 @@ TABLES = (
         user_id TEXT NOT NULL,        -- empty: the request named nobody
         request_id TEXT NOT NULL,
         ts_us INTEGER NOT NULL,
-        record BLOB NOT NULL,         -- segue.v1.RequestRecord
+        record BLOB NOT NULL,         -- segue.v1.RequestRecord, by zlib: half as large
         stored_s INTEGER NOT NULL DEFAULT (CAST(strftime('%s', 'now') AS INTEGER)),
         UNIQUE (request_id, ts_us)
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+import zlib
 from collections.abc import Iterator, Sequence
 from operator import attrgetter
 from pathlib import Path
@@ -47,7 +48,7 @@ class EmbeddedLog:
         return self._append(events)
 
     def append_records(self, records: Sequence[RequestRecord]) -> None:
-        rows = [(r.request_id, r.ts.ToMicroseconds(), r.user_id, r.SerializeToString()) for r in records]
+        rows = [(r.request_id, r.ts.ToMicroseconds(), r.user_id, _packed(r)) for r in records]
         with self._database.transaction() as connection:
             connection.executemany(_INSERT_RECORD, rows)
             if self._keep_days is not None:
@@ -59,7 +60,7 @@ class EmbeddedLog:
 
     def records(self, after: str = "", limit: int = PAGE) -> Iterator[Page[RequestRecord]]:
         for rows in self._pages("records", "record", int(after or 0), limit):
-            yield Page([RequestRecord.FromString(record) for _, record in rows], str(rows[-1][0]))
+            yield Page([RequestRecord.FromString(zlib.decompress(record)) for _, record in rows], str(rows[-1][0]))
 
     def read_events(self, after: int) -> Iterator[tuple[int, Event]]:
         for rows in self._pages("events", _COLUMNS, after, PAGE):
@@ -109,3 +110,7 @@ class EmbeddedLog:
             while rows := connection.execute(query, (after, limit)).fetchall():
                 yield rows
                 after = rows[-1][0]
+
+
+def _packed(record: RequestRecord) -> bytes:
+    return zlib.compress(record.SerializeToString(), level=1)

@@ -18,7 +18,7 @@ class LogSettings(Settings, table="log"):
     """Seconds that one append may take; then the log counts as unavailable, and nothing of the call is acknowledged."""
     keep_days: float | None = Field(default=None, gt=0)
     """Rows of the embedded log that were stored longer ago are deleted, imported or not, and the room is used again.
-    None: nothing is, and the file grows by some 2 KB an answer. (Kafka: the topics' own retention.)"""
+    None: nothing is, and the file grows by some 1.5 KB an answer. (Kafka: the topics' own retention.)"""
     brokers: str = ""
     """Kafka's bootstrap servers, "host:port,host:port"."""
     events_topic: str = "segue.events"

@@ -7,6 +7,7 @@ event stands in one import, whichever way the log has grown.
 from __future__ import annotations
 
 import sqlite3
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -126,8 +127,8 @@ class SegueLog:
                 one.propensity if one.HasField("propensity") else None,
                 *(one.pool or None, record.policy, record.seed or None),
             )
-            for line, text in rows
-            for record in (RequestRecord.FromString(text),)
+            for line, packed in rows
+            for record in (RequestRecord.FromString(zlib.decompress(packed)),)
             for one in record.impressions
         ]
         frame = pl.DataFrame(shown, schema=_IMPRESSIONS, orient="row")
