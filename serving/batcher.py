@@ -53,7 +53,8 @@ class Batcher(Generic[Request]):
 
     ``run(key, requests)`` works on a batch and leaves the outcome in the requests; what it throws, every request of the
     batch throws. ``admit(load, seconds left)`` raises OverloadedError to turn a request away at the door;
-    ``observe(size, waited_s, busy_s)`` is told of each batch, ``dropped`` of each request whose caller has left.
+    ``observe(size, waited_s, busy_s)`` is told of each batch. A request whose time has passed, or of which ``wanted``
+    says that its caller has left, is not worked on; ``dropped`` is told of each.
     """
 
     def __init__(
@@ -62,12 +63,14 @@ class Batcher(Generic[Request]):
         *,
         max_batch: int,
         admit: Callable[[Load, float], None] = lambda load, left: None,
+        wanted: Callable[[Request], bool] = lambda request: True,
         observe: Callable[[int, float, float], None] = lambda size, waited_s, busy_s: None,
         dropped: Callable[[], None] = lambda: None,
     ) -> None:
         self._run = run
         self._max_batch = max_batch
         self._admit = admit
+        self._wanted = wanted
         self._seconds_each = 0.0
         self._observe = observe
         self._dropped = dropped
@@ -84,8 +87,8 @@ class Batcher(Generic[Request]):
     def submit(self, key: Hashable, request: Request, seconds_left: float | None = None) -> None:
         """Return when ``request`` is done.
 
-        Raises OverloadedError where it is not admitted, ExpiredError where its time passed before it was done, and
-        what `run` raised.
+        Raises OverloadedError where it is not admitted, ExpiredError where its time passed or its caller left before it
+        was done, and what `run` raised.
         """
         now = time.monotonic()
         left = float("inf") if seconds_left is None else seconds_left
@@ -112,9 +115,11 @@ class Batcher(Generic[Request]):
     def _work(self) -> None:
         while batch := self._next():
             started = time.monotonic()
-            alive = [job for job in batch if job.deadline > started]
+            alive: list[_Job[Request]] = []
             for job in batch:
-                if job.deadline <= started:
+                if job.deadline > started and self._wanted(job.request):
+                    alive.append(job)
+                else:
                     self._dropped()
                     job.error = ExpiredError()
                     job.done.release()

@@ -91,7 +91,11 @@ class Server:
         )
         metrics = self._inspection.metrics
         self._batcher: Batcher[Work] = Batcher(
-            self._run, max_batch=settings.max_batch, observe=metrics.batch, dropped=metrics.dropped
+            self._run,
+            max_batch=settings.max_batch,
+            wanted=lambda work: work.waited_for(),
+            observe=metrics.batch,
+            dropped=metrics.dropped,
         )
         self._admission = Admission(
             lambda: self._batcher.load.seconds_each,

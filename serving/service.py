@@ -18,7 +18,7 @@ from recsys.ragged import Int32
 from recsys.ranking.filters import Filter
 from serving import filters, reasons
 from serving.answered import Answered
-from serving.batcher import Batcher
+from serving.batcher import Batcher, ExpiredError
 from serving.catalogue import Found
 from serving.experiments import choose
 from serving.listeners import Listeners
@@ -109,6 +109,8 @@ class RecommendationService:
         )
         work = Work(query, caller.waits, fallbacks=fallen)
         self.batcher.submit(pipeline, work, caller.seconds_left())
+        if not caller.waits():
+            raise ExpiredError  # What nobody is shown is no impression.
 
         response.request_id = request.request_id
         response.bundle = model.name

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from segue.v1 import recommendation_pb2 as pb
 from segue.v1.recommendation_pb2 import Fallback, Reason
 from segue.v1.track_pb2 import ArtistReference, ResolvedSeed, SourceId, TrackName, TrackReference
 
+from serving.answered import Answered
+from serving.batcher import Batcher, ExpiredError
 from serving.client import Client, track
+from serving.listeners import KnownListeners
+from serving.model import Model
+from serving.pipeline.query import Work
+from serving.service import RecommendationService
 
 
 def ids(response: pb.ContinuePlaylistResponse | pb.RecommendResponse | pb.SimilarTracksResponse) -> list[str]:
@@ -191,3 +199,21 @@ def test_filters_that_leave_nothing(client: Client) -> None:
     assert not answer.tracks
     assert answer.fallbacks[0].code == Fallback.CODE_NO_EVIDENCE
     assert answer.fallbacks[0].message.endswith("no source has an answer")
+
+
+def test_an_answer_that_nobody_waits_for_is_no_impression(model: Model) -> None:
+    class Left:
+        def waits(self) -> bool:
+            return False
+
+        def seconds_left(self) -> None:
+            return None
+
+    told: list[Answered] = []
+    batcher: Batcher[Work] = Batcher(lambda pipeline, works: pipeline.run(works), max_batch=1)
+    models = SimpleNamespace(get=lambda name="": model)
+    service = RecommendationService(models, KnownListeners({}), batcher, told.append)
+    with pytest.raises(ExpiredError):
+        service.Recommend(pb.RecommendRequest(request_id="r", user_id="anna"), Left())
+    batcher.close()
+    assert not told

@@ -81,6 +81,28 @@ def test_who_has_left_is_not_worked_for(runs: Runs) -> None:
     assert runs.batches == [("a", [0])]
 
 
+def test_who_left_without_a_deadline_is_not_worked_for(runs: Runs) -> None:
+    left: set[int] = set()
+    dropped = threading.Semaphore(0)
+    batcher: Batcher[int] = Batcher(
+        runs, max_batch=8, wanted=lambda request: request not in left, dropped=dropped.release
+    )
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(batcher.submit, "a", 0)
+        assert runs.started.acquire(timeout=10)
+        others = [pool.submit(batcher.submit, "a", number) for number in (1, 2)]
+        waiting(batcher, 2)
+        left.add(1)
+        runs.let_go.set()
+        first.result(timeout=10)
+        others[1].result(timeout=10)
+        with pytest.raises(ExpiredError):
+            others[0].result(timeout=10)
+    assert dropped.acquire(timeout=10)
+    batcher.close()
+    assert runs.batches == [("a", [0]), ("a", [2])]
+
+
 def test_who_is_not_admitted_is_not_queued(runs: Runs) -> None:
     def full(load: Load, left: float) -> None:
         raise OverloadedError(0.5)
