@@ -76,23 +76,25 @@ def _joined(parts: Sequence[Queries]) -> Queries:
     )
 
 
-def held_clusters(clusters: Int64, share: float, seed: int) -> Int64:
-    """A share of the distinct ones, drawn by the seed; at least one, and never all.
+def held_clusters(clusters: Int64, share: float, seed: int) -> tuple[Int64, Int64]:
+    """A share of the distinct ones, drawn by the seed, in two halves: one to stop by, one to decide by.
 
-    Raises ValueError for a single cluster, which cannot be parted.
+    At least one each, and never all. Raises ValueError for fewer than three clusters, which cannot be parted so.
     """
     distinct = np.unique(clusters)
-    if len(distinct) < 2:
-        raise ValueError("validation queries of one cluster cannot be parted")
-    count = min(max(round(share * len(distinct)), 1), len(distinct) - 1)
+    if len(distinct) < 3:
+        raise ValueError(f"validation queries of {len(distinct)} clusters cannot be parted in three")
+    count = min(max(round(share * len(distinct)), 2), len(distinct) - 1)
     drawn: Int64 = np.random.default_rng(seed).permutation(distinct)[:count]
-    return drawn
+    return drawn[: count // 2], drawn[count // 2 :]
 
 
-def learn(lessons: Lessons, held: Bool, names: tuple[str, ...], trees: Trees) -> Ranker:
-    """Grown on the queries that are not held; the held ones say how many trees. Raises ValueError where nothing of a
-    part is right, for then there is nothing to learn or nothing to judge by."""
-    judges = lessons.take(held)
+def learn(lessons: Lessons, grow: Bool, stop: Bool, names: tuple[str, ...], trees: Trees) -> Ranker:
+    """grow, stop: (queries,), those from which trees grow, and those that say how many are kept.
+
+    Raises ValueError where nothing of a part is right: nothing to learn, or nothing to judge by.
+    """
+    judges = lessons.take(stop)
     if not judges[1].any():
         raise ValueError("no target of the held queries is among the candidates")
-    return Ranker.train(*lessons.take(~held), names, trees, held=judges)
+    return Ranker.train(*lessons.take(grow), names, trees, held=judges)

@@ -34,7 +34,7 @@ class RankerReport(BaseModel):
     protocol: str
     sources: list[str]
     reference: str
-    """The order without a ranker that was better on the held part."""
+    """The order without a ranker that was the best on the held part."""
     seeds: list[int]
     trees: list[int]
     """Of the ranker of each seed."""
@@ -45,7 +45,7 @@ class RankerReport(BaseModel):
     reach: float
     """Share of the test targets that are among the candidates: no order finds the others."""
     held: Interval
-    """Gain in PRIMARY over the reference on validation queries that no tree grew from."""
+    """Gain in PRIMARY over the reference on validation queries that no tree has to do with, each seed on its own."""
     rows: list[Row]
     features: dict[str, float]
     """Share of the total gain of the served ranker's splits, the greatest first."""

@@ -32,9 +32,9 @@ class RankerSettings(Settings, table="ranker"):
     """At most so many queries of validation are learned from, and at most so many of test are asked."""
     negatives: int = Field(default=100, ge=1)
     """So many wrong candidates, on average, stand beside the right ones of a query in training."""
-    held: float = Field(default=0.25, gt=0, lt=1)
-    """Share of the validation clusters (listeners, sessions, playlists) that no tree grows from: they say how many
-    trees there are, and whether there is a gain."""
+    held: float = Field(default=0.4, gt=0, lt=1)
+    """Share of the validation clusters (listeners, sessions, playlists) that no tree grows from: half of them say how
+    many trees there are, the others whether there is a gain."""
 
     def grown(self, seed: int) -> Trees:
         return Trees(

@@ -1,8 +1,8 @@
 """Training and judging the ranker of one surface.
 
 Trees grow from validation queries, for the sources of the bundle have seen the training part and would look better on
-it than they are. A part of the validation clusters is held back: it says how many trees are kept, which order without
-a ranker is the one to beat, and whether the ranker beats it. The test part is only told.
+it than they are. A part of the validation clusters is held back, in two halves: one says how many trees are kept, the
+other which order without a ranker is the one to beat, and whether the ranker beats it. The test part is only told.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from recsys.dataset import Dataset, Queries
 from recsys.errors import InputError
 from recsys.metrics import ranking
 from recsys.metrics.bootstrap import Interval, mean_interval
-from recsys.ragged import Float32, Float64, Int32, Ragged
+from recsys.ragged import Bool, Float32, Float64, Int32, Ragged
 from recsys.ranking.pool import Pool
 from recsys.ranking.ranker import Ranker
 from recsys.ranking.surface_ranker import RankerCard, SurfaceRanker
@@ -71,19 +71,21 @@ def train(
     lessons = Lessons.of(
         proposer, asked, settings.negatives, settings.seeds[0], lambda n: on_progress("learn", n, len(asked))
     )
-    helds, rankers = [], []
+    rankers, deciding = [], []
     for seed in settings.seeds:
         try:
-            held = held_clusters(valid.clusters, settings.held, seed)
-            helds.append(np.isin(valid.clusters, held))
-            rankers.append(learn(lessons, np.isin(asked.clusters, held), proposer.features, settings.grown(seed)))
+            stop, decide = held_clusters(valid.clusters, settings.held, seed)
+            grow = ~np.isin(asked.clusters, [*stop, *decide])
+            grown = learn(lessons, grow, np.isin(asked.clusters, stop), proposer.features, settings.grown(seed))
+            rankers.append(grown)
+            deciding.append(np.isin(valid.clusters, decide))
         except ValueError as error:
             raise InputError(f"{dataset.folder}: {error}; a ranker has too little to learn from") from error
     plain = _plain(sources, policy.sources)
     orders = plain | _scored(rankers)
     on_valid, _ = _measured(proposer, valid, orders, lambda n: on_progress("judge", n, len(valid)))
     on_test, reach = _measured(proposer, test, orders, lambda n: on_progress("test", n, len(test)))
-    reference, gain = _decided(on_valid, valid, helds, plain)
+    reference, gain = _decided(on_valid, valid, deciding, plain)
     rows = [_row(name, [on_test[name]], on_test[reference], test) for name in plain]
     rows.append(_row(RANKER, [on_test[name] for name in _scored(rankers)], on_test[reference], test))
     report = RankerReport(
@@ -193,14 +195,14 @@ def _metrics(found: Int32, targets: Ragged) -> dict[str, Float64]:
 def _decided(
     measured: Mapping[str, Mapping[str, Float64]],
     queries: Queries,
-    helds: Sequence[np.ndarray],
+    deciding: Sequence[Bool],
     plain: Mapping[str, Order],
 ) -> tuple[str, Interval]:
     """The better plain order on the held queries, and what the rankers gain there, each on its own held part."""
-    held = np.stack(helds)
+    held = np.stack(deciding)
     judged = held.any(axis=0)
     reference = max(plain, key=lambda name: float(measured[name][PRIMARY][judged].mean()))
-    scores = np.stack([measured[f"{RANKER} {number}"][PRIMARY] for number in range(len(helds))])
+    scores = np.stack([measured[f"{RANKER} {number}"][PRIMARY] for number in range(len(deciding))])
     gains = np.where(held, scores - measured[reference][PRIMARY], 0).sum(axis=0)[judged] / held.sum(axis=0)[judged]
     return reference, mean_interval(gains, queries.clusters[judged])
 

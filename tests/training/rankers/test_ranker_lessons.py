@@ -18,7 +18,7 @@ from recsys.dataset import Dataset, Queries
 from recsys.ragged import Ragged
 from recsys.ranking.columns import ItemColumns
 from recsys.ranking.pool import Pool
-from recsys.ranking.ranker import Trees
+from recsys.ranking.ranker import Ranker, Trees
 from recsys.splits import for_dataset
 from recsys.workspace import Workspace
 from training.publish import publish
@@ -81,16 +81,22 @@ def test_what_is_held_teaches_nothing(ring: tuple[Dataset, Bundle]) -> None:
     dataset, bundle = ring
     asked, source = for_dataset(dataset).valid, proposer(bundle)
     lessons = Lessons.of(source, asked, 100, 1, lambda n: None)
-    held = np.isin(asked.clusters, held_clusters(asked.clusters, 0.3, seed=2))
+    stop, decide = (np.isin(asked.clusters, part) for part in held_clusters(asked.clusters, 0.4, seed=2))
+    grow = ~(stop | decide)
     trees = Trees(objective="lambdarank", count=20, min_leaf=1, learning_rate=0.3)
-    first = learn(lessons, held, source.features, trees)
-    reversed_ = np.where(held[lessons.queries], ~lessons.right, lessons.right)
-    wrong = learn(replace(lessons, right=reversed_), held, source.features, trees)
-    count = min(first.size, wrong.size)  # the held part says when to stop, and nothing else
-    one, other = (
-        lightgbm.Booster(model_str=r.text).predict(lessons.features, num_iteration=count) for r in (first, wrong)
+    first = learn(lessons, grow, stop, source.features, trees)
+
+    def changed(queries: np.ndarray) -> Ranker:
+        wrong = np.where(queries[lessons.queries], ~lessons.right, lessons.right)
+        return learn(replace(lessons, right=wrong), grow, stop, source.features, trees)
+
+    assert changed(decide) == first
+    other = changed(stop)
+    count = min(first.size, other.size)  # it says when to stop, and nothing else
+    one, two = (
+        lightgbm.Booster(model_str=r.text).predict(lessons.features, num_iteration=count) for r in (first, other)
     )
-    assert_array_equal(one, other)
+    assert_array_equal(one, two)
 
 
 def test_nothing_right_in_the_held_part_is_nothing_to_judge_by(ring: tuple[Dataset, Bundle]) -> None:
@@ -98,17 +104,19 @@ def test_nothing_right_in_the_held_part_is_nothing_to_judge_by(ring: tuple[Datas
     asked, source = for_dataset(dataset).valid, proposer(bundle)
     lessons = Lessons.of(source, asked, 100, 1, lambda n: None)
     with pytest.raises(ValueError, match="no target of the held queries"):
-        learn(lessons, np.zeros(len(asked), bool), source.features, Trees())
+        learn(lessons, np.ones(len(asked), bool), np.zeros(len(asked), bool), source.features, Trees())
 
 
-def test_whole_clusters_are_held() -> None:
+def test_whole_clusters_are_held_in_two_halves() -> None:
     clusters = np.repeat(np.arange(40), 5)
-    held = held_clusters(clusters, 0.25, seed=1)
-    assert len(held) == len(set(held.tolist())) == 10
-    assert set(held.tolist()) != set(held_clusters(clusters, 0.25, seed=2).tolist())
-    assert len(held_clusters(np.array([3, 4]), 0.01, seed=1)) == len(held_clusters(np.array([3, 4]), 0.99, seed=1)) == 1
-    with pytest.raises(ValueError, match="one cluster"):
-        held_clusters(np.zeros(9, np.int64), 0.5, seed=1)
+    stop, decide = held_clusters(clusters, 0.25, seed=1)
+    assert len(stop) == len(decide) == 5
+    assert len({*stop.tolist(), *decide.tolist()}) == 10
+    assert set(stop.tolist()) != set(held_clusters(clusters, 0.25, seed=2)[0].tolist())
+    for share in (0.01, 0.99):
+        assert [len(part) for part in held_clusters(np.array([3, 4, 9]), share, seed=1)] == [1, 1]
+    with pytest.raises(ValueError, match="of 2 clusters cannot be parted in three"):
+        held_clusters(np.array([3, 4]), 0.5, seed=1)
 
 
 def test_practice_asks_a_playlist_early_and_late(make_dataset: Callable[..., Dataset]) -> None:
