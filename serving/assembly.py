@@ -11,6 +11,7 @@ from pathlib import Path
 
 import structlog
 
+from recsys.allocation import keep_freed_memory
 from recsys.workspace import Workspace
 from serving.admin import AdminService
 from serving.eventlog import open_log
@@ -63,6 +64,7 @@ def assembled(
 
     Raises SegueError for what a user can mend: no champion, a damaged bundle, a log that cannot be opened.
     """
+    keep_freed_memory()
     with ExitStack() as cleanup:
         security = SecuritySettings.load()
         security.check_exposure(settings.host)
