@@ -41,7 +41,8 @@ def content_of(tracks: pl.DataFrame, layout: ContentLayout, scale: AudioScale | 
     tag = pl.element().str.strip_chars().str.to_lowercase()
     known = pl.col("tags").list.eval(tag.filter(tag.is_in(layout.tags))).list.unique(maintain_order=True)
     codes = pl.element().replace_strict(layout.tags, range(len(layout.tags)), return_dtype=pl.Int32)
-    fits = pl.col("embedding").list.len() == layout.embedding
+    finite = pl.col("embedding").list.eval(pl.element().is_finite()).list.all()
+    fits = (pl.col("embedding").list.len() == layout.embedding) & finite
     described = (
         tracks.with_columns(words=known.fill_null([]).list.head(TAGS_PER_ITEM))
         .with_columns(
@@ -63,13 +64,15 @@ def content_of(tracks: pl.DataFrame, layout: ContentLayout, scale: AudioScale | 
 
 
 def _standardised(audio: pl.Series, scale: AudioScale | None) -> pl.Series:
-    """A feature that is unknown is 0, its mean; a track of which none is known has no audio."""
+    """A feature that is unknown, or no finite number, is 0, its mean; a track of which none is known has no audio."""
     if scale is None:
         return pl.Series("audio", [None] * len(audio), dtype=pl.List(pl.Float32))
     raw = np.array(audio.to_list(), dtype=np.float64).reshape(len(audio), len(scale.mean))
-    scaled = (raw - np.array(scale.mean)) / np.array(scale.deviation)
-    lists = pl.Series("audio", np.nan_to_num(scaled).astype(np.float32)).arr.to_list()
-    return pl.select(pl.when(pl.Series(~np.isnan(raw).all(axis=1))).then(lists).alias("audio")).to_series()
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = ((raw - np.array(scale.mean)) / np.array(scale.deviation)).astype(np.float32)
+    known = np.isfinite(scaled)
+    lists = pl.Series("audio", np.where(known, scaled, np.float32(0))).arr.to_list()
+    return pl.select(pl.when(pl.Series(known.any(axis=1))).then(lists).alias("audio")).to_series()
 
 
 @cache

@@ -12,6 +12,8 @@ from typing import Literal, NamedTuple, Self, get_args
 
 import numpy as np
 import polars as pl
+import structlog
+from google.protobuf.message import DecodeError
 from segue.v1.admin_pb2 import CatalogueTrack
 
 from recsys.names import name_key, normalised
@@ -22,6 +24,8 @@ from recsys.scoring.base import Scorer
 from recsys.scoring.neural import Neural
 from serving.catalogue import Catalogue, serialised
 from serving.changed import Changed
+
+log = structlog.get_logger("segue.catalogue")
 
 _UPSERT, _REMOVAL = b"U", b"R"
 _NONE: Int32 = np.zeros(0, np.int32)
@@ -50,7 +54,10 @@ class Entry(NamedTuple):
         if kind == _REMOVAL:
             return cls(body.decode(), None)
         if kind == _UPSERT:
-            track = CatalogueTrack.FromString(body)
+            try:
+                track = CatalogueTrack.FromString(body)
+            except DecodeError as error:
+                raise ValueError(f"a catalogue entry that is no track: {error}") from error
             return cls(track.track_id, track)
         raise ValueError(f"a catalogue entry of kind {kind!r}")
 
@@ -102,7 +109,7 @@ class Changes:
     def after(self, version: int, entries: Sequence[Entry], scorers: Mapping[str, Scorer]) -> Changes:
         """With the next entries of the log, no track twice among them; ``version`` is that of the last one.
 
-        scorers: the bundle's. Raises MissingError where a text encoder that one of them needs is not installed.
+        scorers: the bundle's. Where one cannot encode tracks, they have no vector of it, and the log says why.
         """
         tracks = [entry.track for entry in entries if entry.track is not None]
         catalogue, items, table = _with_tracks(self.catalogue, tracks) if tracks else (self.catalogue, _NONE, None)
@@ -111,7 +118,12 @@ class Changes:
         for name, scorer in scorers.items():
             if table is not None and isinstance(scorer, Neural) and scorer.config.content is not None:
                 none = Rows(_NONE, np.zeros((0, scorer.item_vectors.shape[1]), np.float32))
-                made, new = _encoded(scorer, catalogue, tracks, items, table)
+                try:
+                    made, new = _encoded(scorer, catalogue, tracks, items, table)
+                except Exception as error:
+                    # What one network cannot read must not hold up the removals and upserts that follow.
+                    log.error("tracks without a vector", source=name, tracks=len(tracks), error=str(error))
+                    made, new = np.zeros(len(items), np.bool_), none.vectors
                 vectors[name] = vectors.get(name, none).updated(items, made, new)
         back = without(self.removed, items)
         removed = merged(self.removed[back], np.sort(gone[gone >= 0]))
@@ -184,4 +196,7 @@ def _encoded(
     artists = catalogue.columns.words["artists"]
     met = catalogue.columns.artists[items] < len(artists.first)
     placed = content.told | (items >= catalogue.n_base) & ((layout.text > 0) | (layout.artist_rows > 0) & met)
-    return placed, scorer.encode_items(content.vectors[placed])
+    vectors = scorer.encode_items(content.vectors[placed])
+    finite = np.isfinite(vectors).all(axis=1)
+    placed[placed] = finite
+    return placed, vectors[finite]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import takewhile
 from typing import Protocol
 
 import structlog
 
 from recsys.errors import SegueError
-from serving.live import Entry
+from serving.live import Changes, Entry
 from serving.model import Model
 from serving.store.base import CatalogueLog, StoreUnavailableError
 
@@ -121,9 +122,21 @@ class CatalogueTail:
             return model
         latest = takewhile(lambda said: said[0] > before.version, reversed(self._said.values()))
         new = [entry for _, entry in latest][::-1]
-        changes = before.after(self._version, new[:STEP], model.bundle.scorers)
-        for start in range(STEP, len(new), STEP):
-            changes = changes.after(self._version, new[start : start + STEP], model.bundle.scorers)
+        changes = before
+        for start in range(0, max(len(new), 1), STEP):
+            changes = self._after(changes, new[start : start + STEP], model)
         if len(changes) >= DUE > len(before):
             log.warning("a new bundle is due", bundle=model.name, changed=len(changes))
         return model.with_changes(changes)
+
+    def _after(self, changes: Changes, entries: Sequence[Entry], model: Model) -> Changes:
+        """All but those that cannot be applied, whatever the reason: one must not hold up the others."""
+        try:
+            return changes.after(self._version, entries, model.bundle.scorers)
+        except Exception as error:
+            if len(entries) <= 1:
+                told = [entry.track_id for entry in entries]
+                log.error("catalogue entry passed over", bundle=model.name, tracks=told, exc_info=error)
+                return replace(changes, version=self._version)
+            half = len(entries) // 2
+            return self._after(self._after(changes, entries[:half], model), entries[half:], model)

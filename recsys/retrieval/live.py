@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -27,9 +27,9 @@ class LiveIndex:
         self.dim = base.dim
         self._base = base
         self._items = later.items
-        self._replaced = later.items[later.items < base.n_items]
         self._later = FlatIndex(later.vectors)
-        self._parts = lru_cache(REMEMBERED)(self._cut)
+        # Not a method: a cycle through the cache would keep an index that was replaced from being freed at once.
+        self._parts = lru_cache(REMEMBERED)(partial(_cut, later, base.n_items))
 
     def search(
         self, queries: Float32, k: int, allowed: Allowed | None = None, denied: Ragged | None = None
@@ -45,13 +45,15 @@ class LiveIndex:
         order = np.argsort(-values, axis=1, kind="stable")[:, :k]
         return np.take_along_axis(both, order, axis=1), np.take_along_axis(values, order, axis=1)
 
-    def _cut(self, allowed: Allowed | None) -> tuple[Allowed, Allowed]:
-        """What is allowed of the base's vectors, and of the later ones."""
-        every = allowed or Allowed.all(self.n_items)
-        return every.first(self._base.n_items).without(self._replaced), Allowed.of(every.holds(self._items))
-
     def _placed(self, denied: Ragged) -> Ragged:
         """The items of each row that are later ones, by their places among these."""
         places = np.minimum(np.searchsorted(self._items, denied.values), len(self._items) - 1).astype(np.int32)
         later = self._items[places] == denied.values
         return Ragged(places, denied.offsets).where(later)
+
+
+def _cut(later: Later, n_base: int, allowed: Allowed | None) -> tuple[Allowed, Allowed]:
+    """What is allowed of the base's vectors, and of the later ones."""
+    every = allowed or Allowed.all(later.n_items)
+    replaced = later.items[later.items < n_base]
+    return every.first(n_base).without(replaced), Allowed.of(every.holds(later.items))

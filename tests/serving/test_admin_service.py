@@ -170,9 +170,10 @@ UPSERTS: list[tuple[Sequence[pb.CatalogueTrack], str, str]] = [
     ([broken(markets=["SE"] * 301)], "tracks[0].markets", "at most 300"),
     ([track("a", *["t"] * 101)], "tracks[0].tags", "at most 100"),
     ([track("a", "rock", "")], "tracks[0].tags[1]", "1 to 512 bytes"),
-    ([broken(audio={"tempo": float("nan")})], "tracks[0].audio['tempo']", "finite"),
+    ([broken(audio={"tempo": float("nan")})], "tracks[0].audio['tempo']", "-1e9 to 1e9"),
+    ([broken(audio={"tempo": -3.4e38})], "tracks[0].audio['tempo']", "-1e9 to 1e9"),
     ([broken(audio={str(i): 1.0 for i in range(1_001)})], "tracks[0].audio", "at most 1,000"),
-    ([broken(embedding=[0.0, float("inf")])], "tracks[0].embedding[1]", "finite"),
+    ([broken(embedding=[0.0, float("inf")])], "tracks[0].embedding[1]", "-1e9 to 1e9"),
     ([broken(embedding=[0.0] * 8_193)], "tracks[0].embedding", "at most 8,192"),
 ]
 

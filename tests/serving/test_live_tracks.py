@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,12 +17,14 @@ from segue.v1.admin_pb2 import CatalogueTrack
 from segue.v1.track_pb2 import ArtistReference, SourceId, TrackName, TrackReference
 
 from recsys.bundle import Bundle
+from recsys.errors import MissingError
 from recsys.names import name_key
 from recsys.ragged import Ragged
 from recsys.ranking.filters import AnyTag, ExcludeArtists, Filter, Licences, Market, NoExplicit, Released
 from recsys.retrieval.index import PlainIndex
 from recsys.retrieval.sources import Asked
 from serving import catalogue as catalogue_module
+from serving import live
 from serving.catalogue import Catalogue
 from serving.live import Changes, Entry, removal, upsert
 from serving.model import Model
@@ -167,6 +171,64 @@ def test_a_model_that_lags_is_brought_up(log: ListLog, loaded: Model) -> None:
         assert "one" not in found
 
 
+@pytest.mark.parametrize(
+    ("value", "unproposed"), [(3.4e38, []), (-3.4e38, []), (float("inf"), ["silent"]), (float("nan"), ["silent"])]
+)
+def test_what_is_no_number_is_not_told(change: Callable[..., Model], value: float, unproposed: list[str]) -> None:
+    """The service refuses it, but a log may hold it."""
+    model = change(track("new", "jazz", audio={"tempo": value}), track("silent", audio={"tempo": value}))
+    assert model.changes.unproposed(["new", "silent"]) == unproposed
+    assert np.isfinite(model.changes.vectors["neural"].vectors).all()
+    assert "new" in answer(model, "t1")
+
+
+def test_a_network_that_cannot_encode_holds_nothing_up(
+    change: Callable[..., Model], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*arguments: object) -> None:
+        raise MissingError("wordllama is not installed")
+
+    monkeypatch.setattr(live, "content_of", fails)
+    model = change(track("new", "jazz"), "t37", track("t5", title="Renamed"))
+    assert model.changes.unproposed(["new"]) == ["new"]
+    assert model.catalogue.track(5).title == "Renamed"
+    assert not {"new", "t37"} & set(answer(model, "t1"))
+
+
+def test_an_entry_that_cannot_be_applied_holds_no_other_up(
+    change: Callable[..., Model], log: ListLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = live._table
+
+    def fails(tracks: Sequence[CatalogueTrack]) -> pl.DataFrame:
+        if any(each.track_id == "bad" for each in tracks):
+            raise ZeroDivisionError
+        return table(tracks)
+
+    monkeypatch.setattr(live, "_table", fails)
+    log.append([b"U\xff\xff", b"", b"R\xff"])
+    model = change(track("one", "jazz"), track("bad", "jazz"), track("two", "jazz"), "t37")
+    assert model.changes.version == 7
+    found = answer(model, "t1")
+    assert {"one", "two"} <= set(found)
+    assert not {"bad", "t37"} & set(found)
+
+
+def test_what_was_replaced_is_freed_at_once(change: Callable[..., Model]) -> None:
+    """No cycle: a server freezes its garbage collector."""
+    model = change(track("new", "jazz"))
+    answer(model, "t1")
+    held = weakref.ref(model.sources["playlist"]["neural"]._search)
+    gc.collect()
+    gc.disable()
+    try:
+        del model
+        change(track("newer", "jazz"))
+        assert held() is None
+    finally:
+        gc.enable()
+
+
 def test_an_old_model_is_not_changed(change: Callable[..., Model], loaded: Model) -> None:
     before = answer(loaded, "t1")
     change(track("new", "jazz"), "t5")
@@ -228,17 +290,17 @@ def test_any_sequence_gives_what_a_catalogue_made_anew_gives(
     table = remade(loaded.bundle.catalogue, tracks)
     folder = tmp_path_factory.mktemp("anew")
     catalogue_module.write(table, loaded.bundle.aliases, folder)
-    anew, live = Catalogue.open(folder), changes.catalogue
+    anew, grown = Catalogue.open(folder), changes.catalogue
     ids = [*IDS, "t39", "nobody"]
-    assert shown(live, ids) == shown(anew, ids)
+    assert shown(grown, ids) == shown(anew, ids)
     for artist, title in NAMES:
-        assert found_by_name(live, artist, title) == found_by_name(anew, artist, title)
-        excluded = [artists_of(c, artist) for c in (live, anew)]
+        assert found_by_name(grown, artist, title) == found_by_name(anew, artist, title)
+        excluded = [artists_of(c, artist) for c in (grown, anew)]
         assert excluded[0] == excluded[1]
     for each in FILTERS:
-        assert permitted(live, each) == permitted(anew, each)
-    gone = {e.track_id for e in last.values() if e.track is None and live.find_ids([e.track_id])[0] >= 0}
-    assert {live.track_id(item) for item in changes.removed.tolist()} == gone
+        assert permitted(grown, each) == permitted(anew, each)
+    gone = {e.track_id for e in last.values() if e.track is None and grown.find_ids([e.track_id])[0] >= 0}
+    assert {grown.track_id(item) for item in changes.removed.tolist()} == gone
     check_search(loaded, changes, tracks)
 
 
