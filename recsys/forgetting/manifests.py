@@ -49,12 +49,12 @@ def recount_dataset(folder: Path, user_id: str) -> None:
     manifest = read_model(file, DatasetManifest)
     splits = pl.scan_parquet(folder / "sequences.parquet", glob=False).group_by("split").len().collect()
     by_split = dict(splits.iter_rows())
-    counts = {
-        **manifest.counts,
+    found = {
         **{f"sequences {name}": by_split.get(name, 0) for name in SPLITS},
         "sequences": sum(by_split.values()),
         "listener statistics": pq.read_metadata(folder / "listener_statistics.parquet").num_rows,
     }
+    counts = {name: found.get(name, rows) for name, rows in manifest.counts.items()}
     if counts == manifest.counts:
         return
     digest = fingerprint({"of": manifest.fingerprint, "counts": counts})

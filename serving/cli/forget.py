@@ -42,8 +42,8 @@ def forget(
         raise InputError("--user: must not be empty")
     console = Console(highlight=False, soft_wrap=True)
     with places(Workspace()) as found, _interruptible(console, user, dry_run):
-        user_id, others = found.spelled(user)
         with _files_bar("look" if dry_run else "forget") as progress:
+            user_id, others = found.spelled(user)
             parts = found.count(user_id, progress) if dry_run else found.erase(user_id, progress)
         rewritten = dry_run or rewrite_redis_files()
     shown = escape(user_id)
