@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from segue.v1 import recommendation_pb2 as pb
 from segue.v1.track_pb2 import ArtistReference, TrackName, TrackReference
@@ -150,6 +150,7 @@ def test_the_other_fields_at_fault_are_named(asked: object, field_: str) -> None
 TEXT = st.text(max_size=12) | st.sampled_from(["SE", "2000-01-01", "1999-12-31", "jazz", "cc0"])
 
 
+@settings(deadline=None)
 @given(
     st.builds(
         pb.Filters, market=TEXT, released_from=TEXT, released_to=TEXT, any_tags=st.lists(TEXT, max_size=3),

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys.ranking.columns import ARRAYS, UNKNOWN, UNKNOWN_DAY, ItemColumns
@@ -74,6 +74,7 @@ def test_what_is_left_out_is_unknown() -> None:
     assert columns.by["artists"].under(np.array([0])).tolist() == [0, 1]
 
 
+@settings(deadline=None)
 @given(st.lists(TRACK, max_size=6), st.lists(st.lists(st.tuples(st.integers(0, 5), TRACK), max_size=4), max_size=3))
 def test_changes_tell_what_a_new_table_would(
     rows: list[dict[str, object]], changes: list[list[tuple[int, dict[str, object]]]]
@@ -89,6 +90,7 @@ def test_changes_tell_what_a_new_table_would(
     assert readable(columns) == readable(ItemColumns.of(table(rows)))
 
 
+@settings(max_examples=25, deadline=None)
 @given(st.lists(TRACK, max_size=6))
 def test_saved_columns_are_mapped_and_the_same(
     tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, object]]

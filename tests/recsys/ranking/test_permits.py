@@ -2,7 +2,7 @@
 
 import numpy as np
 import polars as pl
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys.ranking.filters import (
@@ -62,6 +62,7 @@ FILTERS = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(FILTERS, max_size=4), max_size=4))
 def test_a_permit_holds_what_the_filters_permit(requests: list[list[Filter]]) -> None:
     cache = PermitCache(COLUMNS, size=2)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys.retrieval.allowed import Allowed
@@ -25,6 +25,7 @@ def members(allowed: Allowed) -> set[int]:
     return set(items)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_it_behaves_as_a_set(data: st.DataObject) -> None:
     n, grown = data.draw(SIZES), data.draw(SIZES)

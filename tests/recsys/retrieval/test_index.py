@@ -5,7 +5,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -45,6 +45,7 @@ WHOLE = st.integers(-4, 4).map(float)
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_nothing_but_what_may_be_found_and_all_of_it_where_exact(kind: str, data: st.DataObject) -> None:
     n, dim, batch = (data.draw(st.integers(1, high)) for high in (40, 8, 6))
