@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache, reduce
+from functools import lru_cache, partial, reduce
 from operator import and_
 
 import numpy as np
@@ -44,8 +44,9 @@ class PermitCache:
         """removed: items that no request may be answered with."""
         self._columns = columns
         self._all = Allowed.all(len(columns)).without(np.zeros(0, np.int32) if removed is None else removed)
-        self._of_one = lru_cache(size)(self._one)
-        self._of_many = lru_cache(size)(self._many)
+        # Not methods: a cycle through the cache would keep a state that was replaced from being freed at once.
+        self._of_one = lru_cache(size)(partial(_one, columns))
+        self._of_many = lru_cache(size)(partial(_many, self._all, self._of_one))
 
     def allowed(self, filters: Iterable[Filter]) -> Allowed:
         """What every filter permits."""
@@ -66,8 +67,10 @@ class PermitCache:
         common = self._of_many(frozenset(remembered))
         return Permit(reduce(and_, shared, common), np.concatenate([np.zeros(0, np.int32), *denied]))
 
-    def _one(self, each: Filter) -> Allowed:
-        return Allowed.of(each.permits(self._columns))
 
-    def _many(self, several: frozenset[Filter]) -> Allowed:
-        return reduce(and_, (self._of_one(each) for each in several), self._all)
+def _one(columns: ItemColumns, each: Filter) -> Allowed:
+    return Allowed.of(each.permits(columns))
+
+
+def _many(every: Allowed, of_one: Callable[[Filter], Allowed], several: frozenset[Filter]) -> Allowed:
+    return reduce(and_, (of_one(each) for each in several), every)

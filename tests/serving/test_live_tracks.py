@@ -218,13 +218,13 @@ def test_what_was_replaced_is_freed_at_once(change: Callable[..., Model]) -> Non
     """No cycle: a server freezes its garbage collector."""
     model = change(track("new", "jazz"))
     answer(model, "t1")
-    held = weakref.ref(model.sources["playlist"]["neural"]._search)
+    held = [weakref.ref(each) for each in (model.sources["playlist"]["neural"]._search, model.permits, model.catalogue)]
     gc.collect()
     gc.disable()
     try:
         del model
         change(track("newer", "jazz"))
-        assert held() is None
+        assert [each() for each in held] == [None] * 3
     finally:
         gc.enable()
 
