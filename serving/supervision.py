@@ -23,7 +23,7 @@ from serving.security.settings import SecuritySettings
 from serving.settings import ServeSettings
 from serving.store.opening import open_store
 from serving.store.settings import StateSettings
-from serving.workers import Supervisor, reserved_port
+from serving.workers import Supervisor, reserved_port, until
 
 SLACK_S = 5.0
 """Beyond the time that a worker may take to drain."""
@@ -76,7 +76,7 @@ def supervise(
                 console = Console(soft_wrap=True, highlight=False)
                 console.print(f"[bold]{settings.workers}[/] workers, listening on [bold]{address}[/]")
                 announce(address)
-                ended.wait()
+                until(ended)
                 console.print("draining: health says NOT_SERVING, running requests end")
         finally:
             supervisor.stop()

@@ -26,7 +26,15 @@ FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 10.0
 """Between the death of a worker and the next try; doubles while they die young."""
 YOUNG_S = 30.0
+LOOK_S = 0.5
 READY = b"r"
+
+
+def until(ended: threading.Event) -> None:
+    """Wait for ``ended``, which a signal handler sets. Looks now and then: a signal that comes in the very moment in
+    which the main thread falls asleep does not wake it."""
+    while not ended.wait(LOOK_S):
+        pass
 
 
 class WorkerFailedError(SegueError):

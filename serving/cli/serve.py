@@ -73,7 +73,7 @@ def _work(
     """Answer requests until the end, alone or as one of several."""
     from serving.assembly import assembled
     from serving.loaded import settle
-    from serving.workers import Lifeline
+    from serving.workers import Lifeline, until
 
     line = None if lifeline is None else Lifeline(lifeline, ended.set)
     with assembled(settings, workspace, bundle, alone=line is None) as parts:
@@ -85,7 +85,7 @@ def _work(
         else:
             line.ready()
         _announce(address_file, address)
-        ended.wait()
+        until(ended)
         if line is None:
             typer.echo("draining: health says NOT_SERVING, running requests end")
         parts.server.drain()
