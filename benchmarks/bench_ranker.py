@@ -4,14 +4,12 @@
 
 CPU microseconds of one thread a request, the median of 31 runs; measures, asserts nothing. Two sources propose the same
 candidates in different orders. The trees are grown on these features with a target that several of them tell of, so
-that they are as deep as trees are. Sets glibc's thresholds as workers have them (see docs/ranker.md), by starting anew.
+that they are as deep as trees are. Freed memory is kept, as workers keep it.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +18,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from recsys.allocation import keep_freed_memory
 from recsys.ragged import Float32, Ragged
 from recsys.ranking.columns import ItemColumns
 from recsys.ranking.pool import Pool, Proposals
@@ -29,8 +28,6 @@ from recsys.ranking.request_features import Requests, features, names
 RUNS = 31
 BATCHES = (1, 8, 32)
 TODAY = 20_000
-ALLOCATION = {"MALLOC_TRIM_THRESHOLD_": "268435456", "MALLOC_MMAP_THRESHOLD_": "268435456", "OMP_NUM_THREADS": "1"}
-"""Arrays of a batch are kept by the process, and not given back to the system and asked for again."""
 
 
 def microseconds(call: Callable[[], Any]) -> float:
@@ -82,8 +79,7 @@ def main() -> None:
         parser.add_argument(f"--{option}", type=int, default=default)
     parser.add_argument("--leaves", type=int, default=31)
     size = parser.parse_args()
-    if any(os.environ.get(name) != value for name, value in ALLOCATION.items()):
-        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | ALLOCATION)
+    keep_freed_memory()
     random = np.random.default_rng(0)
     columns, vectors = world(size.tracks, size.dim, random)
     ranker = grown(size, columns, vectors, random)
