@@ -12,6 +12,7 @@ from pathlib import Path
 import structlog
 
 from recsys.allocation import keep_freed_memory
+from recsys.experiments import Experiments
 from recsys.workspace import Workspace
 from serving.admin import AdminService
 from serving.eventlog import open_log
@@ -116,7 +117,8 @@ def assembled(
             settings,
             Beside(
                 inspection=inspection,
-                experiments=lambda: experiments.current,
+                # A pinned bundle runs none: most arms would ask for others.
+                experiments=Experiments if bundle else lambda: experiments.current,
                 feedback=FeedbackService(
                     lambda: models.get().catalogue,
                     events,

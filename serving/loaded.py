@@ -77,11 +77,10 @@ class LoadedModels:
 
     def get(self, name: str = "") -> Model:
         """As serving.models.Models."""
-        if not name:
-            return self._champion
-        if name in self._models:
-            return self._models[name]
-        raise NoSuchBundleError(name)
+        model = self._models.get(name) if name else self._champion
+        if model is None:
+            raise NoSuchBundleError(name)
+        return model
 
     def loaded(self) -> Sequence[Model]:
         """Each once, the champion first."""

@@ -27,8 +27,6 @@ from serving.workers import Supervisor, reserved_port, until
 
 SLACK_S = 5.0
 """Beyond the time that a worker may take to drain."""
-MALLOC = {"MALLOC_TRIM_THRESHOLD_": str(256 << 20), "MALLOC_MMAP_THRESHOLD_": str(256 << 20)}
-"""glibc keeps freed arrays of a batch in place of giving them back, which costs page faults in every batch."""
 
 
 def supervise(
@@ -58,7 +56,6 @@ def supervise(
         environment = {
             "OMP_NUM_THREADS": str(threads),
             "SEGUE_SECURITY_LOG_SALT": security.log_salt or secrets.token_hex(32),
-            **MALLOC,
             **os.environ,
             FOLDER: str(folder),
         }
