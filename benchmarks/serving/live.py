@@ -2,9 +2,12 @@
 
     python benchmarks/serving/live.py [--items 100000] [--out live.json]
 
-A worker's own work, in one process with one thread: to read so many upserts at its start (replay), then one more, and a
-thousand more at once; and a batch of 32 requests through the pipeline with all of them there. The network reads tags
-and text (wordllama), so each upsert is encoded. Polling adds up to 150 ms before a worker looks (serving.tail).
+First through `segue serve` with two workers: from the acknowledgement of UpsertTracks until the track is in the answers
+of CONNECTIONS connections in a row, which the kernel deals to both workers; each time holds those answers' own.
+
+Then a worker's own work, in one process with one thread: to read so many upserts at its start (replay), then one more,
+and a thousand more at once; and a batch of 32 requests through the pipeline with all of them there. The network reads
+tags and text (wordllama), so each upsert is encoded. Polling adds up to 150 ms before a worker looks (serving.tail).
 """
 
 from __future__ import annotations
@@ -15,14 +18,20 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import grpc
 import numpy as np
+import process
 import psutil
 import torch
 import world
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from segue.v1.admin_pb2 import CatalogueTrack
+from segue.v1 import recommendation_pb2 as pb
+from segue.v1.admin_pb2 import CatalogueTrack, UpsertTracksRequest
+from segue.v1.admin_pb2_grpc import AdminServiceStub
+from segue.v1.recommendation_pb2_grpc import RecommendationServiceStub
+from segue.v1.track_pb2 import TrackReference
 
 from recsys.bundle import Bundle, write_bundle
 from recsys.content import ContentLayout
@@ -41,6 +50,10 @@ SIZES = (0, 1_000, 10_000, 50_000, 100_000)
 TAGS = [f"tag {i}" for i in range(97)]
 LAYOUT = ContentLayout(artist_rows=16_384, tags=TAGS, text=256, text_encoder="wordllama-256")
 BATCH, RUNS, LENGTH, LIMIT = 32, 15, 50, 20
+UPSERTS, CONNECTIONS = 50, 12
+NUMBERS = 10_000_000
+"""Where the numbers of the tracks begin that go through the server."""
+OWN_CONNECTION = (("grpc.use_local_subchannel_pool", 1),)
 MIB = 1 << 20
 
 
@@ -84,11 +97,17 @@ def main() -> None:
     parser.add_argument("--scratch", type=Path, default=ROOT / "workspace/benchmarks/serving", metavar="FOLDER")
     parser.add_argument("--out", type=Path, metavar="FILE", help="results as JSON (SCRATCH/live.json)")
     chosen = parser.parse_args()
-    loaded = Model.load(reading_content(chosen.scratch, chosen.items), chosen.scratch / "live")
+    bundle = reading_content(chosen.scratch, chosen.items)
+    with process.serving(chosen.scratch / "live-served", "--bundle", str(bundle), "--workers", "2") as served:
+        seconds = [
+            effect(served.port, number) for number in track(range(UPSERTS), "upserts", console=Console(stderr=True))
+        ]
+    loaded = Model.load(bundle, chosen.scratch / "live-served/serving")
     bar = track(SIZES, "live tracks", console=Console(stderr=True))
     rows = [measured(loaded, size) for size in bar]
-    write_json(chosen.out or chosen.scratch / "live.json", {"items": chosen.items, "rows": rows})
-    show(rows, chosen.items)
+    result = {"items": chosen.items, "rows": rows, "seconds": seconds}
+    write_json(chosen.out or chosen.scratch / "live.json", result)
+    show(rows, seconds, chosen.items)
 
 
 def reading_content(scratch: Path, n_items: int) -> Path:
@@ -107,6 +126,30 @@ def reading_content(scratch: Path, n_items: int) -> Path:
     manifest = drawn.manifest.model_copy(update={"name": folder.name})
     write_bundle(folder, manifest, drawn.catalogue, drawn.aliases, scorers, drawn.policy, drawn.rankers)
     return folder
+
+
+def effect(port: int, number: int) -> float:
+    """Seconds from the acknowledgement until every worker answers with the track."""
+    told = CatalogueTrack.FromString(_entry(NUMBERS + number)[1:])
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        response = AdminServiceStub(channel).UpsertTracks(UpsertTracksRequest(tracks=[told]))
+    if response.without_content:
+        raise RuntimeError("the network of the benchmark reads this track")
+    started, in_a_row = time.perf_counter(), 0
+    while in_a_row < CONNECTIONS:
+        in_a_row = in_a_row + 1 if proposed(port, told.track_id) else 0
+    return time.perf_counter() - started
+
+
+def proposed(port: int, track_id: str) -> bool:
+    """Asked for this track alone, on a connection of its own, the server gives it: filters come before retrieval."""
+    request = pb.ContinuePlaylistRequest(
+        seeds=[TrackReference(track_id="drawn:0000000")],
+        filters=pb.Filters(only_tracks=[TrackReference(track_id=track_id)]),
+    )
+    with grpc.insecure_channel(f"127.0.0.1:{port}", OWN_CONNECTION) as channel:
+        answer = RecommendationServiceStub(channel).ContinuePlaylist(request)
+    return [each.track.track_id for each in answer.tracks] == [track_id]
 
 
 def measured(loaded: Model, size: int) -> dict[str, float]:
@@ -165,7 +208,11 @@ def _entry(number: int) -> bytes:
     )
 
 
-def show(rows: list[dict[str, float]], n_items: int) -> None:
+def show(rows: list[dict[str, float]], seconds: list[float], n_items: int) -> None:
+    table = Table("upsert to effect on both workers", "ms", title=f"{len(seconds)} upserts, {n_items:,} tracks")
+    for name, value in zip(("median", "90%", "slowest"), np.quantile(seconds, (0.5, 0.9, 1)), strict=True):
+        table.add_row(name, f"{1000 * value:.0f}")
+    Console().print(table)
     table = Table(
         "live tracks", "replay, s", "one more, ms", "1,000 more, ms", "first batch after, ms", "batch of 32, ms",
         "private MiB", title=f"beside {n_items:,} of the bundle",
