@@ -13,7 +13,11 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+import structlog
+
 Request = TypeVar("Request")
+
+log = structlog.get_logger("segue.batcher")
 
 
 class OverloadedError(Exception):
@@ -37,6 +41,13 @@ class _Job(Generic[Request]):
     done: threading.Lock = field(default_factory=threading.Lock)
     """Held until the job is finished: cheaper than an Event, of which each holds a lock and a list."""
     error: BaseException | None = None
+    _over: bool = False
+
+    def ended(self, error: BaseException | None) -> None:
+        """Let its caller go on; what is said after the first time does not count."""
+        if not self._over:
+            self._over, self.error = True, error
+            self.done.release()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,31 +125,39 @@ class Batcher(Generic[Request]):
 
     def _work(self) -> None:
         while batch := self._next():
-            started = time.monotonic()
-            alive: list[_Job[Request]] = []
-            for job in batch:
-                if job.deadline > started and self._wanted(job.request):
-                    alive.append(job)
-                else:
-                    self._dropped()
-                    job.error = ExpiredError()
-                    job.done.release()
-            for key in dict.fromkeys(job.key for job in alive):
-                self._together([job for job in alive if job.key == key])
-            if alive:
-                busy_s = time.monotonic() - started
-                each_s = busy_s / len(alive)
-                self._seconds_each = 0.9 * self._seconds_each + 0.1 * each_s if self._seconds_each else each_s
-                self._observe(len(alive), started - alive[0].arrived, busy_s)
+            try:
+                self._done(batch)
+            except Exception as error:
+                # Who watches may fail. This thread must not: everybody waits for it.
+                log.exception("batch", requests=len(batch))
+                for job in batch:
+                    job.ended(error)
+
+    def _done(self, batch: Sequence[_Job[Request]]) -> None:
+        started = time.monotonic()
+        alive: list[_Job[Request]] = []
+        for job in batch:
+            if job.deadline > started and self._wanted(job.request):
+                alive.append(job)
+            else:
+                job.ended(ExpiredError())
+                self._dropped()
+        for key in dict.fromkeys(job.key for job in alive):
+            self._together([job for job in alive if job.key == key])
+        if alive:
+            busy_s = time.monotonic() - started
+            each_s = busy_s / len(alive)
+            self._seconds_each = 0.9 * self._seconds_each + 0.1 * each_s if self._seconds_each else each_s
+            self._observe(len(alive), started - alive[0].arrived, busy_s)
 
     def _together(self, jobs: list[_Job[Request]]) -> None:
+        fault: BaseException | None = None
         try:
             self._run(jobs[0].key, [job.request for job in jobs])
         except BaseException as error:
-            for job in jobs:
-                job.error = error
+            fault = error
         for job in jobs:
-            job.done.release()
+            job.ended(fault)
 
     def _next(self) -> list[_Job[Request]]:
         """What waits, at most ``max_batch``; empty at the end."""

@@ -129,3 +129,23 @@ def test_what_waits_is_done_before_the_end(runs: Runs) -> None:
         for job in jobs:
             job.result(timeout=10)
     assert sizes == [1, 2]
+
+
+def test_who_watches_may_fail(runs: Runs) -> None:
+    def failing(size: int, waited_s: float, busy_s: float) -> None:
+        raise OSError("a full disk")
+
+    def unknown(request: int) -> bool:
+        if request == 2:
+            raise OSError("a caller of whom nothing can be told")
+        return True
+
+    runs.let_go.set()
+    batcher: Batcher[int] = Batcher(runs, max_batch=8, wanted=unknown, observe=failing)
+    batcher.submit("a", 0, 30)
+    batcher.submit("a", 1, 30)
+    with pytest.raises(OSError, match="nothing can be told"):
+        batcher.submit("a", 2, 30)
+    batcher.submit("a", 3, 30)
+    batcher.close()
+    assert runs.batches == [("a", [0]), ("a", [1]), ("a", [3])]
