@@ -40,7 +40,7 @@ def main() -> None:
     seconds = parser.parse_args().seconds
     cluster = Producer({"test.mock.num.brokers": 3, "log_level": 0})
     brokers = ",".join(f"{b.host}:{b.port}" for b in cluster.list_topics(timeout=10).brokers.values())
-    kafka = {"kind": "kafka", "brokers": brokers, "options": {"log_level": "0"}}
+    kafka = {"kind": "kafka", "brokers": brokers}
     table = Table("log", "a call", "processes", "threads", "events/s", "p50 ms", "p99 ms")
     rows: list[tuple[str, int, int, int, dict[str, object] | None]] = [
         row

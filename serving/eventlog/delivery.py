@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -22,13 +23,16 @@ class Delivery:
 
     def __init__(self, options: Mapping[str, str], timeout_s: float) -> None:
         self._timeout_s = timeout_s
-        self._options = {
+        self._options: dict[str, Any] = {
             "linger.ms": 1,
+            "log_level": "0",  # What goes wrong is raised; librdkafka itself would tell it ten times a second.
+            "error_cb": self._heard,
             **options,
             "acks": "all",
             "enable.idempotence": True,
             "message.timeout.ms": round(timeout_s * 1000),
         }
+        self._reason = ""
         self._lock = threading.Lock()
         self._producer = Producer(self._options)
         self._ended = threading.Event()
@@ -48,16 +52,21 @@ class Delivery:
         except KafkaException as error:
             fault = error.args[0]
         if fault is None:
+            self._reason = ""
             return
         if fault.fatal():
             self._replace(producer)
-        raise LogUnavailableError(f"Kafka topic {topic}: {fault.str()}")
+        raise LogUnavailableError(f"Kafka topic {topic}: {fault.str()}" + (self._reason and f" ({self._reason})"))
 
     def close(self) -> None:
         """Waits for what is under way, as long as a call may take. A second call does nothing."""
         self._producer.flush(self._timeout_s)
         self._ended.set()
         self._poller.join()
+
+    def _heard(self, fault: KafkaError) -> None:
+        """Called by the thread that polls: a broker that is away, a password that is wrong."""
+        self._reason = fault.str()
 
     def _replace(self, broken: Producer) -> None:
         """After a fatal error (it was fenced, say) a producer is of no more use."""

@@ -22,6 +22,7 @@ class Topic:
         self._name = name
         self._timeout_s = timeout_s
         self._options = {
+            "log_level": "0",  # What goes wrong is raised.
             **options,
             "group.id": "segue-log",  # Required, but no offset is ever committed under it.
             "enable.auto.commit": False,

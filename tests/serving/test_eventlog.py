@@ -37,9 +37,7 @@ def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opener]:
     settings = LogSettings(timeout_s=5)
     if request.param == "kafka":
         topics = {f"{table}_topic": f"{tmp_path.name}.{table}" for table in ("events", "records")}
-        settings = LogSettings(
-            kind="kafka", brokers=request.getfixturevalue("brokers"), timeout_s=10, options={"log_level": "0"}, **topics
-        )
+        settings = LogSettings(kind="kafka", brokers=request.getfixturevalue("brokers"), timeout_s=10, **topics)
     logs: list[EventLog] = []
 
     def opened() -> EventLog:

@@ -37,7 +37,6 @@ def kafka(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspac
     (broker,) = cluster.list_topics(timeout=10).brokers.values()
     monkeypatch.setenv("SEGUE_LOG_KIND", "kafka")
     monkeypatch.setenv("SEGUE_LOG_BROKERS", f"{broker.host}:{broker.port}")
-    monkeypatch.setenv("SEGUE_LOG_OPTIONS", '{"log_level": "0"}')
     tracks = workspace.parent / "tracks.csv"
     pl.DataFrame({"track_id": "1", "title": "Dreams", "artist_name": "Fleetwood Mac"}).write_csv(tracks)
     run(Workspace(), "tracks", FORMATS["tracks"].open(Request(tracks, "yes")))
