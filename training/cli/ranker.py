@@ -43,8 +43,8 @@ def ranker(
     """Train a ranker over the candidates of a bundle's sources, and write a new bundle that holds it.
 
     LightGBM learns from validation queries, which the sources have not seen: a part of their sequences is held back,
-    says how many trees there are, and decides. A ranker that is not surely better there than the sources' own order
-    is not published: that is a result, not a failure, so the exit status is 0. The table shows the test queries.
+    says how many trees there are, and decides. A ranker that is not surely better there than the best order of the
+    sources is not published: a result, not a failure, so the exit status is 0. The table shows the test queries.
 
     Features come from bundle and request alone (recsys/ranking/request_features.py), so the server makes the same.
     Other settings: table [bold]ranker[/] of segue.toml.

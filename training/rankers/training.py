@@ -38,7 +38,7 @@ RANKER = "ranker"
 Order = Callable[[Pool, Float32], Float32]
 """A pool and its features -> scores (m,), higher is better."""
 OnProgress = Callable[[str, int, int], None]
-"""What is done, how many queries more, of how many."""
+"""What is done, how many queries or rankers more, of how many."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,7 @@ def train(
         proposer, asked, settings.negatives, settings.seeds[0], lambda n: on_progress("learn", n, len(asked))
     )
     rankers, deciding = [], []
+    on_progress("grow", 0, len(settings.seeds))
     for seed in settings.seeds:
         try:
             stop, decide = held_clusters(valid.clusters, settings.held, seed)
@@ -79,6 +80,7 @@ def train(
             grown = learn(lessons, grow, np.isin(asked.clusters, stop), proposer.features, settings.grown(seed))
             rankers.append(grown)
             deciding.append(np.isin(valid.clusters, decide))
+            on_progress("grow", 1, len(settings.seeds))
         except ValueError as error:
             raise InputError(f"{dataset.folder}: {error}; a ranker has too little to learn from") from error
     plain = _plain(sources, policy.sources)
