@@ -1,12 +1,15 @@
 """Where things lie between two commands: one folder, a sub-folder a step.
 
-imports/<import>/<table>/*.parquet    canonical tables, an immutable folder an import, with manifest.json
+imports/<import>/<table>/*.parquet    canonical tables, a folder an import, with manifest.json; changed by none but
+                                      recsys.forgetting
 features/<dataset>/                   training tables (recsys.dataset)
 arrays/<dataset>/                     their training rows as memory maps (training.loader.arrays); made again if removed
 store/<dataset>/                      the feature store (Feast): registry, history, online values
 runs/<run>/                           checkpoints of a training run
 bundles/<bundle>/                     model bundles (recsys.bundle)
 serving/<bundle>-<sum>/               bundles as workers map them (serving.prepared); made again if removed
+log/                                  what listeners did and were shown (recsys.eventlog_schema), unless Kafka has it
+state/                                what workers share of listeners and answers, unless Redis has it (serving.store)
 reports/                              what a person reads: tables, plots
 mlflow.db, mlartifacts/               the registry, unless MLFLOW_TRACKING_URI says otherwise
 champion.json                         the bundle that is served

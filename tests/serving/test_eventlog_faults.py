@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 from segue.v1.admin_pb2 import RequestRecord
 
 from recsys.eventlog_schema import log_file
@@ -208,4 +209,27 @@ def test_brokers_that_hang_or_die_cost_the_timeout_and_no_more(
         log.append([Event("e4", "anna", "yes:1", 4, "play")])
     with pytest.raises(LogUnavailableError, match=r"segue\.events"):
         list(log.events())
+    log.close()
+
+
+class Fenced:
+    """A producer as the brokers leave it that gave its id to another one."""
+
+    def produce(self, *_: object, **__: object) -> None:
+        raise KafkaException(KafkaError(KafkaError._FATAL, "fenced", fatal=True))
+
+    def poll(self, _: float) -> None:
+        time.sleep(0.01)
+
+
+def test_a_producer_that_can_go_no_further_is_replaced(
+    tmp_path: Path, broker: tuple[str, subprocess.Popen[str]]
+) -> None:
+    log = open_log(LogSettings(kind="kafka", brokers=broker[0]), Workspace(tmp_path))
+    log._delivery._producer = Fenced()
+    event = Event("e1", "anna", "yes:1", 1, "play")
+    with pytest.raises(LogUnavailableError, match="fenced"):
+        log.append([event])
+    assert log.append([event]) == [True]
+    assert [e for page in log.events() for e in page.rows] == [event]
     log.close()
