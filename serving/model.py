@@ -24,7 +24,7 @@ from serving.catalogue import Catalogue
 from serving.live import Changes
 from serving.pipeline.arrange import Arrange
 from serving.pipeline.pipeline import Pipeline
-from serving.pipeline.propose import Propose
+from serving.pipeline.propose import Late, Propose
 from serving.pipeline.rank import Rank, Trees
 from serving.prepared import Prepared, prepared
 
@@ -47,6 +47,7 @@ class Model:
     prepared: Prepared = field(compare=False)
     """Held as long as it is mapped."""
     executor: Executor = field(default=EXECUTOR, compare=False)
+    _late: Late = field(default_factory=dict, compare=False, repr=False)
     _pipelines: dict[tuple[str, str], Pipeline] = field(default_factory=dict, init=False, compare=False)
 
     @classmethod
@@ -137,7 +138,7 @@ class Model:
             policy,
             self.columns,
             self.permits,
-            Propose(steps, self.columns, policy.candidates, policy.budget_ms, self.executor),
+            Propose(steps, self.columns, policy.candidates, policy.budget_ms, self.executor, self._late),
             Rank([len(step) for step in steps], self._trees(surface, policy)),
             Arrange(policy, self.columns, self.vectors),
         )

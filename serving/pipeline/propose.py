@@ -18,6 +18,9 @@ from serving.pipeline.query import Fallen, Work
 
 log = structlog.get_logger("segue.pipeline")
 
+Late = dict[str, Future[list[Proposal | None]]]
+"""Sources, by name, that are still at an earlier batch: they are not asked until they have ended."""
+
 EMPTY: Proposal = (np.zeros(0, np.int32), np.zeros(0, np.float32))
 
 
@@ -37,8 +40,13 @@ class Propose:
         depth: int,
         budget_ms: float | None,
         executor: Executor,
+        late: Late,
     ) -> None:
-        """steps: the sources of each step of fallback; depth: candidates of a source; budget_ms: that each may take."""
+        """steps: the sources of each step of fallback; depth: candidates of a source; budget_ms: that each may take.
+
+        late: shared by all that ask the same sources, so that one which hangs holds one thread of the executor and not
+        them all.
+        """
         self._steps = steps
         self._sources = [source for step in steps for source in step]
         self._columns = columns
@@ -46,8 +54,7 @@ class Propose:
         self._depth = depth
         self._budget_s = None if budget_ms is None else budget_ms / 1000
         self._executor = executor
-        self._late: dict[str, Future[list[Proposal | None]]] = {}
-        """Sources that are still at an earlier batch: they are not asked until they have ended."""
+        self._late = late
 
     def run(self, works: Sequence[Work]) -> Pool:
         """Returns what the sources propose, a column a source in the order of the steps."""

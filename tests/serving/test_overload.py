@@ -22,11 +22,12 @@ from segue.v1.recommendation_pb2_grpc import RecommendationServiceStub
 from recsys.policy import Policy
 from recsys.ragged import Int32
 from recsys.retrieval.sources import Asked, Proposal
+from recsys.retrieval.vectors import Rows
 from recsys.scoring.base import Evidence
 from serving.client import Client, track
 from serving.listeners import KnownListeners
 from serving.model import Model
-from serving.pipeline.query import Query, Work
+from serving.pipeline.query import Fallen, Query, Work
 from serving.server import OVERLOAD, Server
 from serving.settings import ServeSettings
 
@@ -48,6 +49,9 @@ class Held:
 
     def evidence(self, history: Int32, items: Int32) -> Evidence:
         return Evidence(np.full(len(items), -1, np.int32), np.zeros(len(items), np.int64))
+
+    def with_later(self, n_items: int, rows: Rows | None) -> Held:
+        return self
 
 
 def held_before(model: Model, *sources: Held) -> Model:
@@ -243,3 +247,20 @@ def test_a_lame_duck_still_answers_and_says_that_it_goes(model: Model) -> None:
             time.sleep(0.01)
         assert client.continue_playlist([track("t0")]).tracks
         draining.result(timeout=10)
+
+
+def test_a_source_that_hangs_holds_one_thread_while_the_catalogue_changes(model: Model) -> None:
+    held = Held("main")
+    named = {**model.sources["playlist"], "main": held}
+    policy = model.policy("playlist").with_changes({"budget_ms": 500})
+    with ThreadPoolExecutor(2) as executor:
+        try:
+            latest = replace(model, executor=executor, sources={"playlist": named})
+            for version in (1, 2, 3):
+                work = Work(Query(np.array([0], np.int32), 3))
+                latest.pipeline("playlist", policy).run([work])
+                assert work.fallbacks == [Fallen(Fallback.CODE_SOURCE_LATE, "main")]
+                assert len(work.slate.candidates) == 3
+                latest = latest.with_changes(latest.changes.after(version, [], {}))
+        finally:
+            held.let_go.set()
