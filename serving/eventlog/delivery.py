@@ -8,6 +8,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from recsys.errors import InputError
 from serving.eventlog.base import LogUnavailableError
 
 _POLL_S = 0.1
@@ -18,7 +19,7 @@ _GRACE_S = 1.0
 class Delivery:
     """One idempotent producer (acks=all) of one process, for any number of threads.
 
-    options: librdkafka's. timeout_s: how long a call may take.
+    options: librdkafka's; InputError where it knows one of them not. timeout_s: how long a call may take.
     """
 
     def __init__(self, options: Mapping[str, str], timeout_s: float) -> None:
@@ -34,7 +35,10 @@ class Delivery:
         }
         self._reason = ""
         self._lock = threading.Lock()
-        self._producer = Producer(self._options)
+        try:
+            self._producer = Producer(self._options)
+        except KafkaException as error:
+            raise InputError(f"log.options: {error.args[0].str()}") from error
         self._ended = threading.Event()
         self._poller = threading.Thread(target=self._poll, name="kafka-delivery", daemon=True)
         self._poller.start()

@@ -186,3 +186,10 @@ def test_kafka_without_brokers_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("SEGUE_LOG_KIND", "kafka")
     with pytest.raises(InputError, match=r"log\.brokers"):
         LogSettings.load()
+
+
+def test_an_option_that_librdkafka_does_not_know_is_named(tmp_path: Path) -> None:
+    settings = LogSettings(kind="kafka", brokers="localhost:1", options={"sasl.pasword": "secret"})
+    with pytest.raises(InputError, match=r'log\.options: No such configuration property: "sasl\.pasword"') as refused:
+        open_log(settings, Workspace(tmp_path))
+    assert "secret" not in str(refused.value)
