@@ -6,7 +6,7 @@ stands beside them in dictionaries (serving.changed).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -26,6 +26,9 @@ NAME_CONFIDENCE = 0.9
 
 KINDS = ("track_id", "source_id", "name")
 """The ways in which a `TrackReference` names a track."""
+
+HASHED = ("artists", "songs")
+"""Words of the columns that requests ask for by the thousand: found by hash."""
 
 _SEPARATOR = "\x1f"
 """Between a source and an id in it: a control character that no id holds."""
@@ -64,6 +67,8 @@ def write(catalogue: pl.DataFrame, aliases: pl.DataFrame, folder: Path) -> None:
     np.save(folder / "artist_names.numbers.npy", artists["number"].to_numpy().astype(np.int32))
     (folder / "columns").mkdir()
     columns.save(folder / "columns")
+    for name in HASHED:
+        Keys.over(Strings.of_arrow(columns.words[name].first)).save(folder, name, strings=False)
 
 
 def serialised(shown: pl.DataFrame) -> pl.Series:
@@ -84,18 +89,23 @@ class Catalogue:
     alias_items: Int32
     artist_names: Keys
     artist_numbers: Int32
+    words: Mapping[str, Keys]
+    """HASHED -> its words by their numbers, as the bundle has them."""
     changed: Changed = NOTHING_CHANGED
 
     @classmethod
     def open(cls, folder: Path) -> Self:
+        columns = ItemColumns.load(folder / "columns")
+        words = {name: Keys.load(folder, name, Strings.of_arrow(columns.words[name].first)) for name in HASHED}
         return cls(
-            ItemColumns.load(folder / "columns"),
+            columns,
             Strings.load(folder, "tracks"),
             Keys.load(folder, "ids"),
             Keys.load(folder, "aliases"),
             mapped(folder / "aliases.items.npy"),
             Keys.load(folder, "artist_names"),
             mapped(folder / "artist_names.numbers.npy"),
+            words,
         )
 
     def __len__(self) -> int:
@@ -132,24 +142,19 @@ class Catalogue:
         for place, row in zip(foreign, self.aliases.first([key.encode() for key in alias]).tolist(), strict=True):
             if row >= 0:
                 found[place] = Found(int(self.alias_items[row]), ResolvedSeed.METHOD_SOURCE_ID, 1.0)
-        for place, items in zip(named, self._named([references[i].name for i in named]), strict=True):
-            if len(items):
-                # Items are numbered by plays, so the first is the most played.
-                found[place] = Found(int(items.min()), ResolvedSeed.METHOD_NAME, NAME_CONFIDENCE / len(items))
+        for place, same in zip(named, self._named([references[i].name for i in named]), strict=True):
+            found[place] = same
         return found
 
     def artists(self, references: Iterable[ArtistReference]) -> Int32:
         """The dense numbers of all artists that are meant; unknown ones give none. An artist keeps an old name."""
         asked = list(references)
-        by_id = self.columns.words["artists"].numbers(
-            [r.artist_id for r in asked if r.WhichOneof("reference") == "artist_id"]
-        )
-        numbers = [by_id[by_id >= 0]]
+        by_id = self._numbers("artists", [r.artist_id for r in asked if r.WhichOneof("reference") == "artist_id"])
         names = pl.Series([r.name for r in asked if r.WhichOneof("reference") == "name"], dtype=pl.String)
-        for name in pl.select(normalised(pl.lit(names))).to_series() if len(names) else ():
-            numbers.append(self.artist_numbers[self.artist_names.all(name.encode())])
-            numbers.append(np.array(self.changed.artist_names.get(name, ()), np.int32))
-        return np.unique(np.concatenate(numbers)).astype(np.int32)
+        spelt = pl.select(normalised(pl.lit(names))).to_series().to_list() if len(names) else []
+        by_name = self.artist_numbers[self.artist_names.every([name.encode() for name in spelt])]
+        later = [number for name in spelt for number in self.changed.artist_names.get(name, ())]
+        return np.unique(np.concatenate([by_id[by_id >= 0], by_name, np.array(later, np.int32)])).astype(np.int32)
 
     def track_id(self, index: int) -> str:
         return self.track(index).track_id if index >= self.n_base else self.ids.strings[index].decode()
@@ -179,14 +184,28 @@ class Catalogue:
         """`track` of each."""
         return [self.track(item, sources) for item in items]
 
-    def _named(self, names: Sequence[TrackName]) -> list[Int32]:
-        """All tracks of each name; a name without letters and digits may still be one."""
+    def _named(self, names: Sequence[TrackName]) -> list[Found | None]:
+        """Items are numbered by plays, so that the first of a name is the most played."""
         if not names:
             return []
         asked = pl.DataFrame({"artist": [n.artist for n in names], "title": [n.title for n in names]})
-        keys = asked.select(name_key(pl.col("artist"), pl.col("title"))).to_series()
-        songs = self.columns.words["songs"].numbers(keys)
-        return [self.columns.by["songs"].under(songs[i : i + 1]) for i in range(len(songs))]
+        keys = asked.select(name_key(pl.col("artist"), pl.col("title"))).to_series().to_list()
+        same = self.columns.by["songs"].rows(self._numbers("songs", keys))
+        first = np.full(len(same), np.iinfo(np.int32).max)
+        np.minimum.at(first, same.rows, same.values)
+        return [
+            Found(item, ResolvedSeed.METHOD_NAME, NAME_CONFIDENCE / count) if count else None
+            for item, count in zip(first.tolist(), same.lengths.tolist(), strict=True)
+        ]
+
+    def _numbers(self, name: str, asked: Sequence[str]) -> Int32:
+        """(len(asked),) the numbers of these words of the columns, -1 where there is none."""
+        numbers = self.words[name].first([word.encode() for word in asked])
+        later = self.columns.words[name].later
+        if later:
+            for place in np.flatnonzero(numbers < 0).tolist():
+                numbers[place] = later.get(asked[place], -1)
+        return numbers
 
 
 def _by_id(items: Int32) -> list[Found | None]:

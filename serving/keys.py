@@ -43,7 +43,11 @@ class Strings:
     @classmethod
     def of(cls, strings: pl.Series) -> Self:
         """Of a series of strings or bytes, none of them null."""
-        array = strings.rechunk().cast(pl.Binary).to_arrow().cast(pa.large_binary())
+        return cls.of_arrow(strings.rechunk().cast(pl.Binary).to_arrow().cast(pa.large_binary()))
+
+    @classmethod
+    def of_arrow(cls, array: pa.LargeBinaryArray | pa.LargeStringArray) -> Self:
+        """The array's own memory, perhaps a mapped file's."""
         _, offsets, values = array.buffers()
         return cls(
             np.frombuffer(values or b"", np.uint8),
@@ -125,8 +129,15 @@ class Keys:
 
     def all(self, key: bytes) -> list[int]:
         """The rows that bear it, rising."""
-        places, ends = self._places([key])
-        return self._bearing(key, int(places[0]), int(ends[0]))
+        found: list[int] = self.every([key]).tolist()
+        return found
+
+    def every(self, keys: Sequence[bytes]) -> Int32:
+        """The rows that bear any of these, each key's rising."""
+        places, ends = self._places(keys)
+        there = np.flatnonzero(places < ends)
+        spans = zip(there.tolist(), places[there].tolist(), ends[there].tolist(), strict=True)
+        return np.array([row for i, place, end in spans for row in self._bearing(keys[i], place, end)], np.int32)
 
     def _places(self, keys: Sequence[bytes]) -> tuple[Int64, Int64]:
         """Where each key's hash starts and ends among ``hashes``."""
@@ -137,17 +148,18 @@ class Keys:
     def _bearing(self, key: bytes, place: int, end: int) -> list[int]:
         return [row for row in self.rows[place:end].tolist() if self.strings[row] == key]
 
-    def save(self, folder: Path, name: str) -> None:
-        self.strings.save(folder, name)
+    def save(self, folder: Path, name: str, *, strings: bool = True) -> None:
+        """strings: whether they are written too, or lie elsewhere and are given to `load`."""
+        if strings:
+            self.strings.save(folder, name)
         np.save(folder / f"{name}.hashes.npy", self.hashes)
         np.save(folder / f"{name}.rows.npy", self.rows)
 
     @classmethod
-    def load(cls, folder: Path, name: str) -> Self:
+    def load(cls, folder: Path, name: str, strings: Strings | None = None) -> Self:
         """Memory-mapped."""
-        return cls(
-            Strings.load(folder, name), mapped(folder / f"{name}.hashes.npy"), mapped(folder / f"{name}.rows.npy")
-        )
+        hashes, rows = (mapped(folder / f"{name}.{part}.npy") for part in ("hashes", "rows"))
+        return cls(Strings.load(folder, name) if strings is None else strings, hashes, rows)
 
 
 def hashed(values: Bytes, lengths: Int64) -> Hashes:

@@ -50,6 +50,25 @@ class Inverted:
         pairs = Ragged(self.items, np.array([0, len(self.items)])).slices(np.zeros(len(asked), np.int64), starts, stops)
         return np.concatenate([still, pairs.values])
 
+    def rows(self, groups: Int32 | Int64) -> Ragged:
+        """The items under each of these numbers, a row each; a number below 0 holds nothing.
+
+        >>> [row.tolist() for row in Inverted.of(np.array([0, 1, 0])).rows(np.array([1, -1, 0]))]
+        [[1], [], [0, 2]]
+        """
+        held = (groups >= 0) & (groups < len(self.base))
+        found = self.base.take(groups[held])
+        owners = np.flatnonzero(held)[found.rows]
+        still = ~among(found.values, self.changed)
+        starts, stops = np.searchsorted(self.groups, groups), np.searchsorted(self.groups, groups, side="right")
+        pairs = Ragged(self.items, np.array([0, len(self.items)])).slices(
+            np.zeros(len(groups), np.int64), starts, stops
+        )
+        rows = np.concatenate([owners[still], pairs.rows])
+        order = np.argsort(rows, kind="stable")
+        values = np.concatenate([found.values[still], pairs.values])[order]
+        return Ragged.from_lengths(values, np.bincount(rows, minlength=len(groups)))
+
     def with_changed(self, changed: Int32, groups: Int32, items: Int32) -> Inverted:
         """``changed`` items stand under what the pairs say and nowhere else. changed: (m,); groups, items: (pairs,)."""
         keep = ~among(self.items, np.sort(changed))
