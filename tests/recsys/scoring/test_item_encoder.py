@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 import torch
 
-from recsys.content import ContentLayout
+from recsys.content import AudioScale, ContentLayout
 from recsys.errors import InputError
 from recsys.models.config import NetworkConfig
 from recsys.models.items import ItemContent
@@ -116,3 +116,9 @@ def test_a_model_without_content_says_so(scorer: Neural, content: np.ndarray) ->
     plain = Neural(scorer.graph, scorer.item_vectors, scorer.config.model_copy(update={"content": None}))
     with pytest.raises(InputError, match="content = true"):
         plain.encode_items(content)
+
+
+def test_what_audio_was_standardised_by_goes_along(network: InTraining, tmp_path: Path) -> None:
+    scale = AudioScale(mean=[120.0], deviation=[20.0])
+    export(network.model, network.item_vectors.numpy(), scale).save(tmp_path)
+    assert Neural.load(tmp_path).config.audio_scale == scale
