@@ -20,7 +20,7 @@ from recsys.schema import ACTIONS
 from serving.events import Event
 from serving.store.base import NOBODY, SESSION_GAP_S, Listener, Plays, Session
 
-FORMAT = 1
+FORMAT = 2
 
 
 class Mark(NamedTuple):
@@ -59,7 +59,9 @@ REGISTERS = (
     Register("plays", frozenset({"play", "like"}), by_track=False),  # what `segue features` makes sequences of
     Register("skips", frozenset({"skip"}), by_track=False),
     Register("likes", LIKED | DISLIKED | {"remove"}, by_track=True),
-    Register("dislikes", LIKED | DISLIKED, by_track=True),
+    # Apart from each other, so that no number of likes pushes a dislike out.
+    Register("dislikes", DISLIKED, by_track=True),
+    Register("pardons", LIKED, by_track=True),
 )
 
 
@@ -95,7 +97,7 @@ def listener(state: bytes) -> Listener:
     if not state:
         return NOBODY
     columns = _Columns(state)
-    plays, skips, likes, dislikes = columns.bounds
+    plays, skips, likes, dislikes, pardons = columns.bounds
     ts = (columns.ts_us / 1e6).tolist()
     kept, session = _listened(columns.ts_us[plays].tolist(), columns.track_ids[plays], columns.session_ids[plays])
     skipped = np.searchsorted(columns.ts_us[skips], columns.ts_us[plays][kept]).tolist()
@@ -107,7 +109,7 @@ def listener(state: bytes) -> Listener:
             tuple(now - before for before, now in pairwise([*skipped[:1], *skipped])),
         ),
         tuple(columns.tracks(likes, LIKED)),
-        tuple(columns.tracks(dislikes, DISLIKED)),
+        tuple(columns.standing(dislikes, pardons)),
         tuple(columns.track_ids[skips]),
         tuple(ts[skips]),
         session,
@@ -182,6 +184,18 @@ class _Columns:
         codes = {ACTIONS.index(action) for action in actions}
         found = zip(self.track_ids[bound], self.actions[bound], strict=True)
         return [track_id for track_id, action in found if action in codes]
+
+    def standing(self, bound: slice, against: slice) -> list[str]:
+        """Of the marks of one register by track, the tracks of those that none of another register came after."""
+        if bound.start == bound.stop:
+            return []
+        latest = dict(zip(self.track_ids[against], self._order(against), strict=True))
+        found = zip(self.track_ids[bound], self._order(bound), strict=True)
+        return [track_id for track_id, mark in found if track_id not in latest or latest[track_id] < mark]
+
+    def _order(self, bound: slice) -> list[tuple[int, int]]:
+        """What the marks of a register sort by."""
+        return list(zip(self.ts_us[bound].tolist(), self.events[bound].tolist(), strict=True))
 
 
 def _encoded(registers: list[list[Mark]]) -> bytes:

@@ -104,6 +104,11 @@ def test_the_latest_are_kept() -> None:
     assert found.likes == ("t6", "t7", "t8")
 
 
+def test_no_number_of_likes_brings_a_disliked_track_back() -> None:
+    events = [event(1, 0, "dislike", "a"), *(event(2 + i, 1 + i, "like", f"t{i}") for i in range(9))]
+    assert state_of(events, Limits(opinions=3)).dislikes == ("a",)
+
+
 @settings(deadline=None)
 @given(EVENTS, st.randoms(use_true_random=False), st.sampled_from([Limits(), Limits(plays=3, opinions=2)]))
 def test_neither_order_nor_repetition_nor_batches_matter(
@@ -147,9 +152,9 @@ def test_the_state_says_what_the_events_say(events: list[Event]) -> None:
 
 def test_sizes_are_those_of_the_registers() -> None:
     state = joined(b"", [event(1, 0, "play", "a"), event(2, 1, "like", "b"), event(3, 2, "skip", "c")], Limits())
-    assert sizes(state) == {"plays": 2, "skips": 1, "likes": 1, "dislikes": 1}
+    assert sizes(state) == {"plays": 2, "skips": 1, "likes": 1, "dislikes": 0, "pardons": 1}
 
 
 def test_a_state_of_another_format_is_refused() -> None:
-    with pytest.raises(ValueError, match="format 2"):
-        listener(b"\x02" + joined(b"", [event(1, 0, "play", "a")], Limits())[1:])
+    with pytest.raises(ValueError, match="format 9"):
+        listener(b"\x09" + joined(b"", [event(1, 0, "play", "a")], Limits())[1:])
