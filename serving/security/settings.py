@@ -25,7 +25,8 @@ class SecuritySettings(Settings, table="security"):
     private_key: Path | None = None
     """PEM file of the certificate's key."""
     client_ca: Path | None = None
-    """PEM file of the authorities that sign the certificates of clients. With it, every client must show one (mTLS)."""
+    """PEM file of the authorities that sign the certificates of clients. With it, every client must show one (mTLS);
+    without `clients`, each that they signed may do everything."""
     clients: Path | None = None
     """TOML file of the clients: their API keys or certificates, scopes and quotas; see serving/security/clients.py."""
     jwt_keys: Path | None = None
