@@ -115,8 +115,11 @@ class Model:
         return ItemVectors(scorer.item_vectors, Later.of(scorer.item_vectors, len(self.catalogue), rows)).__getitem__
 
     def policy(self, surface: str) -> SurfacePolicy:
-        surfaces = self.bundle.policy.surfaces
-        return surfaces[surface] if surface in surfaces else surfaces["home"]
+        return self.bundle.policy.surfaces[self._configured(surface)]
+
+    def _configured(self, surface: str) -> str:
+        """The surface whose policy and ranker it has: its own, or home's."""
+        return surface if surface in self.bundle.policy.surfaces else "home"
 
     def pipeline(self, surface: str, policy: SurfacePolicy | None = None) -> Pipeline:
         """The surface's pipeline under ``policy``, its own where None; made once and kept.
@@ -145,7 +148,7 @@ class Model:
 
     def _trees(self, surface: str, policy: SurfacePolicy) -> Trees | None:
         """Raises InputError where the policy wants a ranker and the bundle has none."""
-        ranker = self.bundle.rankers.get(surface)
+        ranker = self.bundle.rankers.get(self._configured(surface))
         if ranker is None and policy.ranker:
             raise InputError(f"{self.name}: has no ranker for the surface {surface!r}, and its policy wants one")
         if ranker is None or policy.ranker is False:

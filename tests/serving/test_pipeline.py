@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from segue.v1.recommendation_pb2 import Fallback
 
-from recsys.policy import SurfacePolicy
+from recsys.policy import Policy, SurfacePolicy
 from recsys.ragged import Int32
 from recsys.ranking.filters import NoExplicit
 from serving.model import Model
@@ -80,6 +83,24 @@ def test_exploration_is_told_with_its_chances(model: Model) -> None:
         tuple(slate(model, Query(items(0), 6, request_id=f"r-{i}"), policy).slate.candidates.items) for i in range(9)
     }
     assert len(others) > 1
+
+
+def test_radio_without_a_policy_of_its_own_is_ranked_as_home_is(model: Model) -> None:
+    home = model.policy("home").with_changes({"ranker": True})
+    policy = Policy(surfaces={**model.bundle.policy.surfaces, "home": home})
+    ranker = SimpleNamespace(
+        card=SimpleNamespace(sources=["main"], vectors=None),
+        score=lambda rows: np.arange(len(rows), dtype=np.float32),
+    )
+    ranked = replace(model, bundle=replace(model.bundle, policy=policy, rankers={"home": ranker}))
+    answers = []
+    for surface in ("home", "radio"):
+        work = Work(Query(items(0), 5))
+        ranked.pipeline(surface).run([work])
+        assert not work.fallbacks
+        answers.append(work.slate.candidates.scores.tolist())
+    assert answers[0] == answers[1]
+    assert answers[0][0] >= 4
 
 
 def test_the_first_source_that_knows_answers(model: Model) -> None:
