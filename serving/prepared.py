@@ -61,17 +61,14 @@ class Prepared:
     """Holds a shared lock."""
 
     @classmethod
-    def open(cls, bundle_folder: Path, folder: Path) -> Self | None:
-        """None where it must be made first, or made again."""
-        try:
-            use = (folder / "prepared.json").open("rb")
-            fcntl.flock(use, fcntl.LOCK_SH)
-            made = read_model(folder / "prepared.json", Preparation)
-            if made != Preparation(format_version=FORMAT_VERSION, **_now(bundle_folder, folder)):
-                return None
-            return cls(Bundle.open(bundle_folder, checked=True), Catalogue.open(folder / "catalogue"), folder, use)
-        except (OSError, InputError):
-            return None
+    def open(cls, bundle_folder: Path, folder: Path) -> Self:
+        """Raises InputError or OSError where it must be made first, or made again."""
+        use = (folder / "prepared.json").open("rb")
+        fcntl.flock(use, fcntl.LOCK_SH)
+        made = read_model(folder / "prepared.json", Preparation)
+        if made != Preparation(format_version=FORMAT_VERSION, **_now(bundle_folder, folder)):
+            raise InputError(f"{folder}: is not as it was made of {bundle_folder}; who writes into either?")
+        return cls(Bundle.open(bundle_folder, checked=True), Catalogue.open(folder / "catalogue"), folder, use)
 
 
 def prepared(bundle_folder: Path, root: Path) -> Prepared:
@@ -81,18 +78,15 @@ def prepared(bundle_folder: Path, root: Path) -> Prepared:
     """
     read_manifest(bundle_folder)
     folder = root / f"{bundle_folder.name}-{sha256(bundle_folder / 'manifest.json')[:12]}"
-    if found := Prepared.open(bundle_folder, folder):
+    if found := _found(bundle_folder, folder):
         return found
     with _locked(root):
-        if found := Prepared.open(bundle_folder, folder):
+        if found := _found(bundle_folder, folder):
             return found
         started = time.monotonic()
         _make(bundle_folder, folder)
         log.info("bundle prepared", bundle=bundle_folder.name, s=round(time.monotonic() - started, 2))
-    made = Prepared.open(bundle_folder, folder)
-    if made is None:
-        raise InputError(f"{folder}: changes while it is read; is somebody writing into it or into {bundle_folder}?")
-    return made
+    return Prepared.open(bundle_folder, folder)
 
 
 def tidy(root: Path, keep: Collection[str]) -> list[str]:
@@ -104,6 +98,14 @@ def tidy(root: Path, keep: Collection[str]) -> list[str]:
                 shutil.rmtree(folder)
                 removed.append(folder.name)
     return removed
+
+
+def _found(bundle_folder: Path, folder: Path) -> Prepared | None:
+    """None where it must be made first, or made again."""
+    try:
+        return Prepared.open(bundle_folder, folder)
+    except (OSError, InputError):
+        return None
 
 
 def _make(bundle_folder: Path, folder: Path) -> None:
