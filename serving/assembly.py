@@ -107,7 +107,9 @@ def assembled(
         known = known_listeners(workspace, models.get().bundle.manifest.data.dataset, settings.history_length)
 
         def forget(user_id: str) -> Mapping[str, int]:
-            records.flush()
+            if not records.flush():
+                # What still waits would be written after the erasure.
+                raise StoreUnavailableError("answers wait to be recorded; try again")
             erased = forget_served(events, store, user_id)
             return {**erased, "known": forget_known(workspace, user_id)}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from serving.rehearsal import rehearse, warm
 ASIDE = """
 import os, sys
 from pathlib import Path
-os.nice(10)
+os.nice(15)
 from recsys.errors import SegueError
 from serving.loading import Loader
 try:
@@ -24,6 +25,9 @@ except SegueError as error:
 """
 """Sums, look-up tables, index files and the rehearsal take seconds, much of it under the interpreter's lock. What is
 left to do here is to map the files, and to warm up."""
+
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
+"""It has time, and leaves the other cores to the answers."""
 
 
 @dataclass
@@ -45,7 +49,8 @@ class Loader:
             rehearse(model, self.batch)
             return model
         command = (sys.executable, "-c", ASIDE, str(folder), str(self.root), str(self.batch))
-        done = subprocess.run(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, check=False)
+        environment = {**os.environ, **ONE_THREAD}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             said = done.stderr.strip().splitlines() or [f"{folder}: its rehearsal ended with {done.returncode}"]
             raise InputError(said[-1])
