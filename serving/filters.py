@@ -76,9 +76,9 @@ def of(catalogue: Names, asked: pb.Filters) -> list[Filter]:
     if asked.released_from or asked.released_to:
         filters.append(Released(_day(asked.released_from), _day(asked.released_to)))
     if asked.any_tags:
-        filters.append(AnyTag(frozenset(asked.any_tags)))
+        filters.append(AnyTag(_tags(asked.any_tags)))
     if asked.exclude_tags:
-        filters.append(NoTag(frozenset(asked.exclude_tags)))
+        filters.append(NoTag(_tags(asked.exclude_tags)))
     if asked.licences:
         filters.append(Licences(frozenset(asked.licences)))
     return filters
@@ -93,6 +93,11 @@ def _items(catalogue: Names, references: Iterable[TrackReference]) -> tuple[Int3
         for by_name in (True, False)
     )
     return np.array(named, np.int32), np.array(exact, np.int32)
+
+
+def _tags(asked: Iterable[str]) -> frozenset[str]:
+    """As catalogues hold them."""
+    return frozenset(tag.strip().lower() for tag in asked)
 
 
 def _day(iso: str) -> int | None:

@@ -9,17 +9,19 @@ from pathlib import Path
 import numpy as np
 from results import Memory
 
+from recsys.retrieval.allowed import Allowed
+from recsys.retrieval.exact import nearest
 from recsys.retrieval.hnsw import FILE, HnswIndex
-from recsys.retrieval.index import FlatIndex, Index
+from recsys.retrieval.index import FlatIndex
+from recsys.retrieval.opening import open_index
 
 PATIENCE_S = 120
 
 
-def opened(folder: Path) -> Index:
+def opened(folder: Path) -> FlatIndex | HnswIndex:
     """As a server opens it: the graph where there is one, else the vectors; both mapped."""
-    if (folder / "graph" / FILE).exists():
-        return HnswIndex.load(folder / "graph")
-    return FlatIndex(np.load(folder / "items.npy", mmap_mode="r"))
+    vectors = np.load(folder / "items.npy", mmap_mode="r")
+    return open_index(np.asarray(vectors), folder / "graph")
 
 
 def measured(name: str, folder: Path) -> Memory:
@@ -32,8 +34,8 @@ def measured(name: str, folder: Path) -> Memory:
     shared, own, items = (max(values) for values in zip(*(found.get(timeout=PATIENCE_S) for _ in workers), strict=True))
     for worker in workers:
         worker.join()
-    graph = folder / "graph" / FILE
-    file = (graph if graph.exists() else folder / "items.npy").stat().st_size
+    files = folder / "items.npy", folder / "graph" / FILE
+    file = sum(path.stat().st_size for path in files if path.exists())
     return Memory(data=name, file=file, shared=shared, own=own, items=items)
 
 
@@ -43,8 +45,7 @@ def _worker(folder: Path, barrier: Barrier, found: mp.Queue[tuple[int, int, int]
     before = _own()
     index = opened(folder)
     index.search(queries, 100)
-    if isinstance(index, HnswIndex):
-        float(index.vectors.sum())
+    nearest(index.vectors, queries[:1], 100, Allowed.of(np.arange(index.n_items) > 0))  # looks at every vector
     barrier.wait(PATIENCE_S)
     shared = _shared(folder)
     barrier.wait(PATIENCE_S)

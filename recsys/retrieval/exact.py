@@ -72,11 +72,18 @@ def _nearest(vectors: Float32, queries: Float32, k: int, allowed: Allowed | None
     for i, own in enumerate(scores):
         start, stop = i * block, min((i + 1) * block, n)
         flat = own.reshape(batch, block)
+        bits = None if allowed is None else allowed.bits[start // 8 : -(-stop // 8)]
+        if bits is not None and not bits.any():
+            flat[:] = -np.inf
+            greatest[:, i] = -np.inf
+            continue
         np.matmul(queries, vectors[start:stop].T, out=flat[:, : stop - start])
         flat[:, stop - start :] = -np.inf
-        if allowed is not None:
-            bias = _BIAS.take(allowed.bits[start // 8 : -(-stop // 8)], axis=0).ravel()
-            flat[:, : len(bias)] += bias
+        if bits is not None:
+            bias = _BIAS.take(bits, axis=0).ravel()
+            with np.errstate(invalid="ignore"):  # inf - inf
+                flat[:, : len(bias)] += bias
+        np.fmax(flat, -np.inf, out=flat)  # NaN, of a vector that is not finite, would pass for the greatest
         own.max(axis=1, out=greatest[:, i])
     rows = np.arange(batch)[:, None]
     part, column = np.divmod(_greatest(greatest.reshape(batch, -1), k), columns)

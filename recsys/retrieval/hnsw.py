@@ -35,11 +35,13 @@ CHUNK = 10_000
 class HnswIndex:
     """Vectors and their graph, made by `build` or `load`."""
 
-    def __init__(self, graph: faiss.IndexHNSWFlat, plan: Plan = cheapest) -> None:
-        self.n_items, self.dim = graph.ntotal, graph.d
+    def __init__(self, graph: faiss.IndexHNSWFlat, vectors: Float32, plan: Plan = cheapest) -> None:
+        """vectors: those that ``graph`` has, for exact search. In a file of faiss they lie at odd addresses, where BLAS
+        would copy them first (a million: 60 ms for 11)."""
+        self.n_items, self.dim = vectors.shape
         self._graph = graph
+        self.vectors = vectors
         self._plan = plan
-        self.vectors = _stored(graph)
 
     @classmethod
     def build(cls, vectors: Float32, told: Callable[[int], object] = lambda done: None, plan: Plan = cheapest) -> Self:
@@ -53,16 +55,21 @@ class HnswIndex:
         for start in range(0, len(vectors), CHUNK):
             graph.add(np.ascontiguousarray(unit(vectors[start : start + CHUNK]), dtype=np.float32))
             told(graph.ntotal)
-        _stored(graph)[:] = vectors
-        return cls(graph, plan)
+        storage = faiss.downcast_index(graph.storage)
+        stored = faiss.rev_swig_ptr(storage.get_xb(), vectors.size)  # type: ignore[attr-defined]
+        stored.reshape(vectors.shape)[:] = vectors
+        return cls(graph, np.ascontiguousarray(vectors, dtype=np.float32), plan)
 
     def save(self, folder: Path) -> None:
         """Into an existing folder."""
         faiss.write_index(self._graph, str(folder / FILE))
 
     @classmethod
-    def load(cls, folder: Path, plan: Plan = cheapest) -> Self:
-        """Memory-mapped: processes share it. Raises InputError for a file that is none of `save`."""
+    def load(cls, folder: Path, vectors: Float32, plan: Plan = cheapest) -> Self:
+        """Memory-mapped: processes share it. vectors: those that it was built of, perhaps mapped, too.
+
+        Raises InputError for a file that is none of `save`, or of other vectors.
+        """
         path = folder / FILE
         try:
             graph = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
@@ -70,12 +77,16 @@ class HnswIndex:
             raise InputError(f"{path}: not an index of faiss: {str(error).splitlines()[0]}") from error
         if not isinstance(graph, faiss.IndexHNSWFlat):
             raise InputError(f"{path}: holds a {type(graph).__name__}, not an IndexHNSWFlat")
-        return cls(graph, plan)
+        if (graph.ntotal, graph.d) != vectors.shape:
+            raise InputError(f"{path}: was built of {graph.ntotal} vectors of {graph.d} numbers, not {vectors.shape}")
+        return cls(graph, vectors, plan)
 
     def search(
         self, queries: Float32, k: int, allowed: Allowed | None = None, denied: Ragged | None = None
     ) -> tuple[Int32, Float32]:
         queries = np.ascontiguousarray(queries, dtype=np.float32)
+        if allowed is not None and allowed.count == self.n_items:
+            allowed = None
         longest = 0 if denied is None else int(denied.lengths.max(initial=0))
         count = self.n_items if allowed is None else allowed.count
         walk = self._plan(self.n_items, count, k + min(longest, MAX_OVERFETCH), len(queries))
@@ -83,11 +94,13 @@ class HnswIndex:
             return search_without(self._exact, self.n_items, queries, k, allowed, denied)
         params = faiss.SearchParametersHNSW(efSearch=walk.ef)  # type: ignore[attr-defined]
         values, found = self._graph.search(queries, walk.nearest, params=params)
-        keep = found >= 0
+        keep = values > -np.inf
         if allowed is not None:
             keep &= allowed.holds(found)
         if denied is not None:
             keep &= ~listed(found, denied)
+        if keep.all():
+            return found[:, :k].astype(np.int32), values[:, :k]
         items, scores = cut(found.astype(np.int32), values, keep, k)
         missed = np.flatnonzero(np.count_nonzero(keep, axis=1) < k)
         if len(missed):
@@ -97,11 +110,3 @@ class HnswIndex:
 
     def _exact(self, queries: Float32, k: int, allowed: Allowed | None) -> tuple[Int32, Float32]:
         return nearest(self.vectors, queries, k, allowed)
-
-
-def _stored(graph: faiss.IndexHNSWFlat) -> Float32:
-    """(n, dim), where the graph keeps them, not a copy."""
-    storage = faiss.downcast_index(graph.storage)
-    size = graph.ntotal * graph.d
-    vectors: Float32 = faiss.rev_swig_ptr(storage.get_xb(), size)  # type: ignore[attr-defined]
-    return vectors.reshape(graph.ntotal, graph.d)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from recsys.ragged import Float32
 from recsys.retrieval.hnsw import FILE, HnswIndex
-from recsys.retrieval.index import FlatIndex, Index
+from recsys.retrieval.index import FlatIndex
 from recsys.retrieval.planner import GRAPH_FROM
 
 
@@ -20,6 +20,6 @@ def write_index(
         HnswIndex.build(vectors, told).save(folder)
 
 
-def open_index(vectors: Float32, folder: Path | None) -> Index:
+def open_index(vectors: Float32, folder: Path | None) -> FlatIndex | HnswIndex:
     """What `write_index` wrote, or exact search where it wrote nothing. Raises InputError for a damaged file."""
-    return HnswIndex.load(folder) if folder is not None and (folder / FILE).exists() else FlatIndex(vectors)
+    return HnswIndex.load(folder, vectors) if folder and (folder / FILE).exists() else FlatIndex(vectors)

@@ -80,6 +80,7 @@ class Shelf:
         (pb.Filters(released_from="2000-01-01", released_to="2000-01-01"), [1]),
         (pb.Filters(any_tags=["jazz", "gone"]), [0]),
         (pb.Filters(any_tags=["gone"]), []),
+        (pb.Filters(exclude_tags=[" Jazz "]), [1, 2, 3]),
         (pb.Filters(exclude_tags=["jazz", "gone"]), [1, 2, 3]),
         (pb.Filters(licences=["cc0", "gone"]), [0, 3]),
         (pb.Filters(licences=["gone"]), []),

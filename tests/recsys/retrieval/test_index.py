@@ -117,5 +117,16 @@ def test_larger_than_a_block(kind: str, batch: int, share: float) -> None:
         assert np.mean(scores[real] >= best[:, -1:].repeat(k, axis=1)[real] - 1e-6) >= 0.95, "recall"
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("batch", [1, 6])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_vector_that_is_not_finite_passes_no_filter(kind: str, batch: int, bad: float) -> None:
+    vectors = np.ones((50, 4), np.float32)
+    vectors[3] = bad
+    allowed = Allowed.of(np.arange(50) != 3)
+    items, _ = KINDS[kind](vectors).search(np.ones((batch, 4), np.float32), 49, allowed)
+    assert all(sorted(row) == [i for i in range(50) if i != 3] for row in items.tolist())
+
+
 def test_unit_keeps_zero_rows() -> None:
     assert unit(np.array([[3, 4], [0, 0]], np.float32)).tolist() == [[pytest.approx(0.6), pytest.approx(0.8)], [0, 0]]
