@@ -24,7 +24,7 @@ def fill(reasons: Iterable[Reason], model: Model, sources: Sequence[Source], wor
     drawn = work.slate.pools.tolist()
     for reason, seed, count, pool in zip(reasons, seeds.tolist(), counts.tolist(), drawn, strict=True):
         if pool:
-            reason.kind, reason.text = Reason.KIND_EXPLORATION, f"new to you, one of {pool:,} tried here"
+            reason.kind, reason.text = Reason.KIND_EXPLORATION, f"drawn by chance, one of {pool:,} tried here"
         elif seed < 0:
             _fill_without_seed(reason, count, bool(len(work.query.history)))
         else:
