@@ -50,7 +50,10 @@ class Propose:
         self._steps = steps
         self._sources = [source for step in steps for source in step]
         self._columns = columns
-        self._has_versions = bool(len(columns)) and int(columns.songs.max()) + 1 < len(columns)
+        # Songs are numbered without a gap, until tracks change.
+        self._has_versions = bool(
+            len(columns.by["songs"].changed) or (len(columns) and int(columns.songs.max()) + 1 < len(columns))
+        )
         self._depth = depth
         self._budget_s = None if budget_ms is None else budget_ms / 1000
         self._executor = executor

@@ -73,6 +73,18 @@ def test_a_new_track_stands_among_those_with_its_content(change: Callable[..., M
     assert answer(model, "new", limit=5) == ["t37", "t33", "t29", "t25", "t21"]
 
 
+def test_a_new_version_starves_no_answer_of_a_song(change: Callable[..., Model]) -> None:
+    """Also where another track got a new name, and with it a song of its own."""
+    renamed = track("t3", "pop", artist_id="a0", artist="Artist 0", title="Renamed")
+    model = change(renamed, track("new", "jazz", artist_id="a9", artist="Artist 9", title="Title 37"))
+    policy = model.policy("playlist").with_changes({"candidates": 11})
+    work = Work(Query(model.catalogue.find_ids(["t1"]), 11))
+    model.pipeline("playlist", policy).run([work])
+    proposed = {model.catalogue.track_id(item) for item in work.candidates.items.tolist()}
+    assert {"new", "t37"} <= proposed
+    assert len(work.slate.candidates) == 11
+
+
 def test_a_track_without_content_is_there_but_not_proposed(change: Callable[..., Model]) -> None:
     model = change(track("new", "polka", artist_id="a1", artist="Artist 1", title="Title 99"))
     assert model.changes.unproposed(["new"]) == ["new"]
