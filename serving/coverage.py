@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -38,6 +39,7 @@ class Shown:
         self._lengths: dict[str, int] = {}
         self._window = self._now()
         self._counts: dict[tuple[str, int], UInt32] = {}
+        self._changing = threading.Lock()
 
     def open(self, bundle: str, tracks: int) -> None:
         """Count for a bundle of so many tracks."""
@@ -45,17 +47,18 @@ class Shown:
 
     def close(self, bundle: str) -> None:
         """The bundle is not served any more."""
-        self._lengths.pop(bundle, None)
-        self._counts = {key: counts for key, counts in self._counts.items() if key[0] != bundle}
+        with self._changing:
+            self._lengths.pop(bundle, None)
+            self._counts = {key: counts for key, counts in self._counts.items() if key[0] != bundle}
 
     def add(self, bundle: str, items: Int32) -> None:
         """One slate; no item is in it twice."""
         window = self._now()
         counts = self._counts.get((bundle, window))
         if counts is None:
-            if bundle not in self._lengths:
-                return
             counts = self._begin(bundle, window)
+            if counts is None:
+                return
         try:
             counts[items] += 1
         except IndexError:
@@ -66,7 +69,8 @@ class Shown:
         total = np.zeros(tracks, np.int64)
         now = self._now()
         for window in (now - 1, now):
-            parts = [self._counts[key] for key in ((bundle, window),) if key in self._counts]
+            own = self._counts.get((bundle, window))
+            parts = [] if own is None else [own]
             if self._folder is not None:
                 mine = _name(bundle, window, str(os.getpid()))
                 for path in self._folder.glob(_name(escape(bundle), window, "*")):
@@ -81,24 +85,29 @@ class Shown:
     def _now(self) -> int:
         return int(self._clock() // self._window_s)
 
-    def _begin(self, bundle: str, window: int) -> UInt32:
-        """Start a window; those before the last one go."""
-        kept = {key: counts for key, counts in self._counts.items() if key[1] >= window - 1}
-        if self._folder is None:
-            counts: UInt32 = np.zeros(self._lengths[bundle], np.uint32)
-        else:
-            for bundle_, old in self._counts.keys() - kept.keys():
-                (self._folder / _name(bundle_, old, str(os.getpid()))).unlink(missing_ok=True)
-            counts = _mapped(self._folder / _name(bundle, window, str(os.getpid())), self._lengths[bundle])
-        self._counts = {**kept, (bundle, window): counts}
-        return counts
+    def _begin(self, bundle: str, window: int) -> UInt32 | None:
+        """Start a window, once; those before the last one go. None for a bundle that is not counted."""
+        with self._changing:
+            held, length = self._counts, self._lengths.get(bundle)
+            if (bundle, window) in held or length is None:
+                return held.get((bundle, window))
+            kept = {key: counts for key, counts in held.items() if key[1] >= window - 1}
+            if self._folder is None:
+                counts: UInt32 = np.zeros(length, np.uint32)
+            else:
+                for bundle_, old in held.keys() - kept.keys():
+                    (self._folder / _name(bundle_, old, str(os.getpid()))).unlink(missing_ok=True)
+                counts = _mapped(self._folder / _name(bundle, window, str(os.getpid())), length)
+            self._counts = {**kept, (bundle, window): counts}
+            return counts
 
 
 def _mapped(path: Path, length: int) -> UInt32:
     """Zeros in a new file. Where there is no room for it they are in memory, and the other workers do not see them."""
     zeros = np.zeros(length, np.uint32)
     try:
-        with path.open("w+b") as file:
+        path.unlink(missing_ok=True)  # And not cut to nothing: who still maps the old one would end by SIGBUS.
+        with path.open("x+b") as file:
             # Taken at once: a page that finds no room later ends the process by SIGBUS.
             os.posix_fallocate(file.fileno(), 0, zeros.nbytes)
             return np.frombuffer(mmap.mmap(file.fileno(), zeros.nbytes), np.uint32)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -94,3 +96,23 @@ def test_concentration_is_the_gini_of_the_offline_metrics(slots: list[int]) -> N
     """A track shown once in each slot; its artist is its number: then artists are as tracks."""
     shown = np.bincount(slots, minlength=7)
     assert concentration(shown, np.arange(7, dtype=np.int32)) == pytest.approx(gini(np.array([slots]), 7))
+
+
+def test_many_threads_may_begin_a_window(tmp_path: Path) -> None:
+    """A file that is opened anew under the map of another thread would end the process."""
+    now, threads = [0.0], 8
+    shown = Shown(tmp_path, 1.0, lambda: now[0])
+    shown.open("b", 100_000)
+    items, barrier = np.arange(0, 100_000, 5_000, dtype=np.int32), threading.Barrier(threads)
+
+    def add() -> None:
+        for _ in range(100):
+            barrier.wait()
+            shown.add("b", items)
+            if barrier.wait() == 0:
+                now[0] += 1
+
+    with ThreadPoolExecutor(threads) as pool:
+        for done in [pool.submit(add) for _ in range(threads)]:
+            done.result()
+    assert len(list(tmp_path.iterdir())) == 2
