@@ -56,12 +56,12 @@ def measured(tracks: int, slate: int, calls: int) -> list[tuple[str, float]]:
     from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
     from recsys.ranking.slate import Candidates, Slate
-    from serving import logs
-    from serving.answered import Answered
-    from serving.inspection import Inspection
-    from serving.metrics import LoadedBundle, Metrics
+    from serving.inspection import logs
+    from serving.inspection.inspection import Inspection
+    from serving.inspection.metrics import LoadedBundle, Metrics
+    from serving.inspection.tracing import Tracing, TracingSettings
     from serving.pipeline.query import Passed, Query, Work
-    from serving.tracing import Tracing, TracingSettings
+    from serving.services.answered import Answered
 
     class Nowhere(SpanExporter):
         def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:

@@ -26,7 +26,7 @@ from recsys.settings import TABLES, Settings
 ROOMS = ("features", "training", "serving")
 WITH_SETTINGS = (
     "features.jobs.plan", "features.spark", "features.importers.base", "features.importers.formats.generic",
-    "training.gate.rule", "serving.tracing", "serving.metrics_page", "serving.logs",
+    "training.gate.rule", "serving.inspection.tracing", "serving.inspection.metrics_page", "serving.inspection.logs",
 )  # fmt: skip
 """Modules that hold a component's settings beside the component."""
 COLOURS = {"features": "#dcecf9", "training": "#e3f4df", "serving": "#fbe9d7", "recsys": "#eeeeee"}

@@ -7,7 +7,7 @@ arrays/<dataset>/                     their training rows as memory maps (traini
 store/<dataset>/                      the feature store (Feast): registry, history, online values
 runs/<run>/                           checkpoints of a training run
 bundles/<bundle>/                     model bundles (recsys.bundle)
-serving/<bundle>-<sum>/               bundles as workers map them (serving.prepared); made again if removed
+serving/<bundle>-<sum>/               bundles as workers map them (serving.catalogue.prepared); made again if removed
 log/                                  what listeners did and were shown (recsys.eventlog_schema), unless Kafka has it
 state/                                what workers share of listeners and answers, unless Redis has it (serving.store)
 reports/                              what a person reads: tables, plots

@@ -14,34 +14,34 @@ import structlog
 from recsys.allocation import keep_freed_memory
 from recsys.experiments import Experiments
 from recsys.workspace import Workspace
-from serving.admin import AdminService
+from serving.catalogue.tail import CatalogueTail
 from serving.eventlog import open_log
 from serving.eventlog.embedded import EmbeddedLog
 from serving.eventlog.settings import LogSettings
-from serving.experiments import ExperimentsFile
-from serving.feedback import FeedbackService
 from serving.forget import forget_served
-from serving.inspection import Inspection
-from serving.listeners import StoredListeners, forget_known, known_listeners
-from serving.loaded import LoadedModels, PinnedModels
-from serving.loading import Loader
-from serving.logs import LoggingSettings
-from serving.metrics import FOLDER, Metrics
-from serving.metrics_page import MetricsSettings, exposed
-from serving.model import Model
-from serving.records import Records
-from serving.recovery import catch_up
+from serving.inspection.inspection import Inspection
+from serving.inspection.logs import LoggingSettings
+from serving.inspection.metrics import FOLDER, Metrics
+from serving.inspection.metrics_page import MetricsSettings, exposed
+from serving.inspection.records import Records
+from serving.inspection.tracing import Tracing, TracingSettings
+from serving.listeners.listeners import StoredListeners, forget_known, known_listeners
+from serving.models.experiments import ExperimentsFile
+from serving.models.loaded import LoadedModels, PinnedModels
+from serving.models.loading import Loader
+from serving.models.model import Model
+from serving.processes.recovery import catch_up
 from serving.security.pseudonyms import Pseudonyms
 from serving.security.quotas import Quotas
 from serving.security.settings import SecuritySettings
 from serving.server import Beside, Server
+from serving.services.admin import AdminService
+from serving.services.feedback import FeedbackService
 from serving.settings import ServeSettings
 from serving.store.base import Store, StoreUnavailableError
 from serving.store.opening import open_store
 from serving.store.replay import Progress
 from serving.store.settings import StateSettings
-from serving.tail import CatalogueTail
-from serving.tracing import Tracing, TracingSettings
 
 log = structlog.get_logger("segue.serve")
 

@@ -14,7 +14,7 @@ from recsys.forgetting.tables import spellings
 from recsys.workspace import Workspace
 from serving.eventlog import EventLog, LogSettings, open_log
 from serving.eventlog.embedded import EmbeddedLog
-from serving.listeners import forget_known
+from serving.listeners.listeners import forget_known
 from serving.store.base import NOBODY, Store
 from serving.store.opening import open_store
 from serving.store.settings import EMBEDDED, StateSettings
@@ -118,7 +118,7 @@ def rewrite_redis_files() -> bool:
     addresses = {LogSettings.load().keys, StateSettings.load().url} - {"", EMBEDDED}
     if not addresses:
         return True
-    from serving.redis_files import rewrite
+    from serving.store.redis_files import rewrite
 
     written = [rewrite(address) for address in addresses]
     return all(written)

@@ -16,25 +16,25 @@ from segue.v1 import admin_pb2, feedback_pb2, recommendation_pb2
 
 from recsys.errors import InputError
 from recsys.experiments import Experiments
-from serving import admin_validation, event_validation, validation
-from serving.admin import AdminService
-from serving.admission import Admission
-from serving.batcher import Batcher
-from serving.feedback import FeedbackService
-from serving.gate import Gate
-from serving.inspection import Inspection
-from serving.listeners import Listeners
-from serving.models import Models
+from serving.inspection.inspection import Inspection
+from serving.listeners.listeners import Listeners
+from serving.models.base import Models
+from serving.pipeline.admission import Admission
+from serving.pipeline.batcher import Batcher
 from serving.pipeline.pipeline import Pipeline
 from serving.pipeline.query import Work
-from serving.rpc import Admitted, Check, anybody, handlers
+from serving.rpc import admin_validation, event_validation, validation
+from serving.rpc.call import Admitted, Check, anybody, handlers
+from serving.rpc.gate import Gate
 from serving.security import tls
 from serving.security.authentication import Authentication
 from serving.security.guard import Guard
 from serving.security.quotas import Quotas
 from serving.security.settings import SecuritySettings
 from serving.security.slow import SlowRequests
-from serving.service import RecommendationService
+from serving.services.admin import AdminService
+from serving.services.feedback import FeedbackService
+from serving.services.recommendation import RecommendationService
 from serving.settings import ServeSettings
 
 RECOMMENDATION = recommendation_pb2.DESCRIPTOR.services_by_name["RecommendationService"]

@@ -1,13 +1,14 @@
 """What tracks cost that came since the bundle was made, from none to a hundred thousand of them.
 
-    python benchmarks/serving/live.py [--items 100000] [--out live.json]
+    python benchmarks/serving/catalogue/live.py [--items 100000] [--out live.json]
 
 First through `segue serve` with two workers: from the acknowledgement of UpsertTracks until the track is in the answers
 of CONNECTIONS connections in a row, which the kernel deals to both workers; each time holds those answers' own.
 
 Then a worker's own work, in one process with one thread: to read so many upserts at its start (replay), then one more,
 and a thousand more at once; and a batch of 32 requests through the pipeline with all of them there. The network reads
-tags and text (wordllama), so each upsert is encoded. Polling adds up to 150 ms before a worker looks (serving.tail).
+tags and text (wordllama), so each upsert is encoded. Polling adds up to 150 ms before a worker looks
+(serving.catalogue.tail).
 """
 
 from __future__ import annotations
@@ -39,10 +40,10 @@ from recsys.files import write_json
 from recsys.models.config import NetworkConfig
 from recsys.models.network import Network
 from recsys.ranking.filters import Market, NoExplicit
-from serving.live import upsert
-from serving.model import Model
+from serving.catalogue.live import upsert
+from serving.catalogue.tail import CatalogueTail
+from serving.models.model import Model
 from serving.pipeline.query import Query, Work
-from serving.tail import CatalogueTail
 from training.engine.export import export
 
 ROOT = Path(__file__).parents[2]
@@ -89,7 +90,7 @@ class One:
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python benchmarks/serving/live.py",
+        prog="python benchmarks/serving/catalogue/live.py",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

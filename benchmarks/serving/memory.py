@@ -22,7 +22,7 @@ from rich.table import Table
 
 from recsys.files import write_json
 from recsys.workspace import Workspace
-from serving.prepared import prepared
+from serving.catalogue.prepared import prepared
 
 ROOT = Path(__file__).parents[2]
 FEW = 1_000

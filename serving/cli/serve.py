@@ -45,7 +45,7 @@ def serve(
 
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # Its lines are no JSON, and its errors come as statuses too.
     from recsys.workspace import Workspace
-    from serving import logs
+    from serving.inspection import logs
     from serving.settings import ServeSettings
 
     settings = ServeSettings.load(host=host, port=port, workers=workers)
@@ -55,7 +55,7 @@ def serve(
         signal.signal(number, lambda *_: ended.set())
     workspace = Workspace()
     if settings.workers > 1 and lifeline is None:
-        from serving.supervision import supervise
+        from serving.processes.supervision import supervise
 
         supervise(settings, workspace, bundle, ended, lambda address: _announce(address_file, address))
     else:
@@ -72,8 +72,8 @@ def _work(
 ) -> None:
     """Answer requests until the end, alone or as one of several."""
     from serving.assembly import assembled
-    from serving.loaded import settle
-    from serving.workers import Lifeline, until
+    from serving.models.loaded import settle
+    from serving.processes.workers import Lifeline, until
 
     line = None if lifeline is None else Lifeline(lifeline, ended.set)
     with assembled(settings, workspace, bundle, alone=line is None) as parts:

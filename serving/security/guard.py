@@ -14,11 +14,11 @@ from grpc_health.v1 import health
 from grpc_reflection.v1alpha import reflection
 from segue.v1 import admin_pb2, feedback_pb2, recommendation_pb2
 
+from serving.rpc.status import abort, retry_after, status
 from serving.security.authentication import Authentication
 from serving.security.clients import Caller, Scope, UnauthenticatedError
 from serving.security.quotas import Quotas
 from serving.security.slow import SlowRequests
-from serving.status import abort, retry_after, status
 
 log = structlog.get_logger("segue.security")
 

@@ -18,8 +18,8 @@ from segue.v1 import admin_pb2, feedback_pb2
 from segue.v1 import recommendation_pb2 as pb
 
 from recsys.workspace import Workspace
-from serving import admin_validation, event_validation, validation
-from serving.validation import InvalidRequestError
+from serving.rpc import admin_validation, event_validation, validation
+from serving.rpc.validation import InvalidRequestError
 
 pytestmark = pytest.mark.faults
 

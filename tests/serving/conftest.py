@@ -11,8 +11,8 @@ import pytest
 import structlog
 
 from serving.client import Client
-from serving.listeners import KnownListeners
-from serving.model import Model
+from serving.listeners.listeners import KnownListeners
+from serving.models.model import Model
 from serving.server import Server
 from serving.settings import ServeSettings
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.admission import FEWEST, SOONEST_S, Admission, retry_after
-from serving.batcher import OverloadedError
+from serving.pipeline.admission import FEWEST, SOONEST_S, Admission, retry_after
+from serving.pipeline.batcher import OverloadedError
 
 
 class Clock:

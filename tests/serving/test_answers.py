@@ -9,13 +9,13 @@ from segue.v1 import recommendation_pb2 as pb
 from segue.v1.recommendation_pb2 import Fallback, Reason
 from segue.v1.track_pb2 import ArtistReference, ResolvedSeed, SourceId, TrackName, TrackReference
 
-from serving.answered import Answered
-from serving.batcher import Batcher, ExpiredError
 from serving.client import Client, track
-from serving.listeners import KnownListeners
-from serving.model import Model
+from serving.listeners.listeners import KnownListeners
+from serving.models.model import Model
+from serving.pipeline.batcher import Batcher, ExpiredError
 from serving.pipeline.query import Work
-from serving.service import RecommendationService
+from serving.services.answered import Answered
+from serving.services.recommendation import RecommendationService
 
 
 def ids(response: pb.ContinuePlaylistResponse | pb.RecommendResponse | pb.SimilarTracksResponse) -> list[str]:

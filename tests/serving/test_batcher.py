@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from serving.batcher import Batcher, ExpiredError, Load, OverloadedError
+from serving.pipeline.batcher import Batcher, ExpiredError, Load, OverloadedError
 
 
 @dataclass

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving import keys as module
-from serving.keys import Keys, Strings, hashed
+from serving.catalogue import keys as module
+from serving.catalogue.keys import Keys, Strings, hashed
 
 texts = st.lists(st.text(max_size=12) | st.sampled_from(["", "a", "aa", "ä", "\x00", "\x00\x00"]), max_size=30)
 

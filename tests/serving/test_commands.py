@@ -155,11 +155,11 @@ def test_nothing_that_learns_is_imported(table_bundle: Path) -> None:
 import json, sys, types
 from pathlib import Path
 from serving.client import Client, track
-from serving.listeners import KnownListeners
-from serving.model import Model
+from serving.listeners.listeners import KnownListeners
+from serving.models.model import Model
 from serving.server import Server
 from serving.settings import ServeSettings
-import serving.cli.serve, serving.assembly, serving.supervision
+import serving.cli.serve, serving.assembly, serving.processes.supervision
 now = types.SimpleNamespace(get=lambda name="", model=Model.load(Path({str(table_bundle)!r})): model)
 server = Server(now, KnownListeners({{}}), ServeSettings.load(port=0))
 with Client(f"localhost:{{server.start()}}") as client:
@@ -169,7 +169,7 @@ print(json.dumps(sorted(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     modules = set(json.loads(done.stdout.splitlines()[-1]))
-    assert "serving.rpc" in modules
+    assert "serving.rpc.call" in modules
     assert not modules & {*LEARNS, "recsys.models", "recsys.losses", "recsys.sampling", "recsys.simulation"}
 
 

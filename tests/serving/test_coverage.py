@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys.metrics.exposure import gini
-from serving.coverage import SPARE, Shown, concentration
+from serving.inspection.coverage import SPARE, Shown, concentration
 
 SLATES = st.lists(
     st.tuples(st.integers(0, 4), st.sampled_from("ab"), st.sets(st.integers(0, 9), max_size=5)), max_size=20

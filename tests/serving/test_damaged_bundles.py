@@ -12,7 +12,7 @@ import pytest
 
 from recsys.errors import InputError
 from recsys.files import sha256
-from serving.model import Model
+from serving.models.model import Model
 
 Damage = Callable[[Path], object]
 

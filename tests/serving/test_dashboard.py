@@ -12,7 +12,7 @@ import pytest
 import yaml
 from prometheus_client import Counter, Gauge, Histogram
 
-from serving.metrics import Metrics
+from serving.inspection.metrics import Metrics
 
 FOLDER = Path(__file__).parents[2] / "dashboards"
 SUFFIXES = {Counter: ("_total",), Gauge: ("",), Histogram: ("_bucket", "_sum", "_count")}

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from segue.v1 import feedback_pb2 as pb
 from segue.v1.track_pb2 import SourceId, TrackName, TrackReference
 
-from serving.event_validation import ACTIONS, check_events, fault, ts_us
-from serving.validation import InvalidRequestError
+from serving.rpc.event_validation import ACTIONS, check_events, fault, ts_us
+from serving.rpc.validation import InvalidRequestError
 
 NOW_US = 1_760_000_000_000_000
 DAY_S = 86_400

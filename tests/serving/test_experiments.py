@@ -14,9 +14,9 @@ import structlog
 import tomli_w
 
 from recsys.experiments import Experiments
-from serving.experiments import ExperimentsFile, choose
-from serving.model import Model
-from serving.models import NoSuchBundleError
+from serving.models.base import NoSuchBundleError
+from serving.models.experiments import ExperimentsFile, choose
+from serving.models.model import Model
 
 FRESH = {"share": 0.5, "policy": {"home": {"freshness": 0.3}}}
 ONE = {

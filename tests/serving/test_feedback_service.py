@@ -16,11 +16,11 @@ from segue.v1 import feedback_pb2 as pb
 from segue.v1.track_pb2 import SourceId, TrackName, TrackReference
 
 from recsys.workspace import Workspace
-from serving.batcher import ExpiredError, OverloadedError
 from serving.eventlog import LogSettings, LogUnavailableError, open_log
 from serving.events import Event
-from serving.feedback import FeedbackService
-from serving.gate import GateClosedError
+from serving.pipeline.batcher import ExpiredError, OverloadedError
+from serving.rpc.gate import GateClosedError
+from serving.services.feedback import FeedbackService
 from serving.store.base import Store, StoreUnavailableError
 from serving.store.opening import open_store
 from serving.store.settings import StateSettings

@@ -14,8 +14,8 @@ from segue.v1 import recommendation_pb2 as pb
 from segue.v1.track_pb2 import ArtistReference, TrackName, TrackReference
 
 from recsys.ranking.filters import ItemColumns, permitted
-from serving import filters
-from serving.validation import InvalidRequestError, check
+from serving.rpc.validation import InvalidRequestError, check
+from serving.services import filters
 
 
 def track(track_id: str) -> TrackReference:

@@ -19,7 +19,7 @@ from recsys.workspace import Workspace
 from serving.cli.forget import forget
 from serving.eventlog import LogSettings, open_log
 from serving.events import Event
-from serving.listeners import known_listeners
+from serving.listeners.listeners import known_listeners
 from serving.store.base import NOBODY, Record
 from serving.store.opening import open_store
 from serving.store.settings import StateSettings

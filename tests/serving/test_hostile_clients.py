@@ -13,7 +13,7 @@ import pytest
 from segue.v1 import recommendation_pb2 as pb
 
 from serving.client import Client, track
-from serving.model import Model
+from serving.models.model import Model
 
 Serving = Callable[..., AbstractContextManager[str]]
 noise = random.Random(0).randbytes

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from serving.inbox import Inbox
+from serving.services.inbox import Inbox
 
 
 def go_on() -> None:

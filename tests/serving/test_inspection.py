@@ -16,17 +16,17 @@ from segue.v1.admin_pb2 import RequestRecord
 from recsys.errors import InputError
 from serving.client import Client, track
 from serving.eventlog.embedded import EmbeddedLog
-from serving.inspection import Inspection
-from serving.listeners import KnownListeners
-from serving.metrics import Metrics
-from serving.model import Model
-from serving.records import Records
+from serving.inspection.inspection import Inspection
+from serving.inspection.metrics import Metrics
+from serving.inspection.records import Records
+from serving.inspection.tracing import Tracing, TracingSettings
+from serving.listeners.listeners import KnownListeners
+from serving.models.model import Model
 from serving.security.pseudonyms import Pseudonyms
 from serving.server import Beside, Server
 from serving.settings import ServeSettings
 from serving.store.embedded import EmbeddedStore
 from serving.store.settings import StateSettings
-from serving.tracing import Tracing, TracingSettings
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
@@ -167,7 +167,7 @@ def test_answers_that_wait_to_be_written_keep_no_call_open(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """gRPC takes `max_calls_per_connection` at once, and counts a call as open while anything holds it."""
-    monkeypatch.setattr("serving.background.EVERY_S", 60.0)
+    monkeypatch.setattr("serving.inspection.background.EVERY_S", 60.0)
     watched = Watched(model, tmp_path)
     for _ in range(ServeSettings.load().max_calls_per_connection + 20):
         watched.client.recommend("anna", limit=1)

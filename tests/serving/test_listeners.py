@@ -16,8 +16,8 @@ from recsys.errors import InputError
 from recsys.files import write_json
 from recsys.workspace import Workspace
 from serving.events import Event
-from serving.listener_table import ListenerTable
-from serving.listeners import DatasetListeners, KnownListeners, StoredListeners, forget_known, known_listeners
+from serving.listeners.listeners import DatasetListeners, KnownListeners, StoredListeners, forget_known, known_listeners
+from serving.listeners.table import ListenerTable
 from serving.store.base import NOBODY, Plays, Session
 from serving.store.opening import open_store
 from serving.store.settings import StateSettings

@@ -19,10 +19,10 @@ from recsys.ranking.filters import AnyTag, ExcludeArtists, Filter, Licences, Mar
 from recsys.retrieval.allowed import Allowed
 from recsys.retrieval.index import PlainIndex
 from recsys.retrieval.sources import Asked
-from serving import catalogue as catalogue_module
-from serving.catalogue import Catalogue
-from serving.live import Changes, Entry
-from serving.model import Model
+from serving.catalogue import catalogue as catalogue_module
+from serving.catalogue.catalogue import Catalogue
+from serving.catalogue.live import Changes, Entry
+from serving.models.model import Model
 
 
 @pytest.fixture(scope="module")

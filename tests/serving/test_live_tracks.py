@@ -17,11 +17,11 @@ from segue.v1.track_pb2 import SourceId, TrackName, TrackReference
 from recsys.bundle import Bundle
 from recsys.errors import MissingError
 from recsys.ranking.filters import Filter, Licences, Market, NoExplicit
-from serving import live
-from serving.live import removal, upsert
-from serving.model import Model
+from serving.catalogue import live
+from serving.catalogue.live import removal, upsert
+from serving.catalogue.tail import CatalogueTail
+from serving.models.model import Model
 from serving.pipeline.query import Query, Work
-from serving.tail import CatalogueTail
 
 
 @pytest.fixture(scope="module")

@@ -15,11 +15,11 @@ import pytest
 from recsys.errors import InputError, MissingError
 from recsys.workspace import Champion, Workspace
 from serving.client import Client, track
-from serving.listeners import KnownListeners
-from serving.loaded import PATIENCE_S, LoadedModels, PinnedModels
-from serving.loading import Loader
-from serving.model import Model
-from serving.models import NoSuchBundleError
+from serving.listeners.listeners import KnownListeners
+from serving.models.base import NoSuchBundleError
+from serving.models.loaded import PATIENCE_S, LoadedModels, PinnedModels
+from serving.models.loading import Loader
+from serving.models.model import Model
 from serving.server import Server
 from serving.settings import ServeSettings
 

@@ -9,7 +9,7 @@ import pytest
 
 CODE = """
 import structlog
-from serving import logs
+from serving.inspection import logs
 logs.configure(logs.LoggingSettings(format={format!r}))
 def answer(user_id):
     raise ZeroDivisionError("by zero")

@@ -12,7 +12,7 @@ import pytest
 
 SCRIPT = """
 import logging, sys, structlog
-from serving import logs
+from serving.inspection import logs
 logs.configure(logs.LoggingSettings.load(level=sys.argv[1], format=sys.argv[2]))
 log = structlog.get_logger("segue.test")
 log.debug("fine")

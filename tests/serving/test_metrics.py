@@ -16,8 +16,8 @@ from segue.v1.recommendation_pb2 import Fallback
 
 from recsys.errors import InputError
 from recsys.ragged import Int32
-from serving.metrics import ROLES, LoadedBundle, Metrics
-from serving.metrics_page import MetricsSettings, exposed, of_all_workers, shared_folder, worker_died
+from serving.inspection.metrics import ROLES, LoadedBundle, Metrics
+from serving.inspection.metrics_page import MetricsSettings, exposed, of_all_workers, shared_folder, worker_died
 
 B1 = LoadedBundle("b1", 1_000.0, np.array([0, 0, 1, 1], np.int32))
 
@@ -122,7 +122,7 @@ def test_a_bundle_that_is_gone_is_told_as_gone() -> None:
 WORKER = """
 import os, sys
 import numpy as np
-from serving.metrics import LoadedBundle, Metrics
+from serving.inspection.metrics import LoadedBundle, Metrics
 metrics = Metrics()
 bundle = LoadedBundle("b1", 1000.0, np.array([0, 0, 1, 1], np.int32))
 metrics.bundles([bundle])
@@ -175,7 +175,12 @@ def test_the_page() -> None:
 
 
 def test_the_folder_of_a_server_that_was_killed_goes_at_the_next_start() -> None:
-    code = "from serving.metrics_page import *\nwith shared_folder() as folder: print(folder, flush=True); input()"
+    code = """
+from serving.inspection.metrics_page import shared_folder
+with shared_folder() as folder:
+    print(folder, flush=True)
+    input()
+"""
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as other:

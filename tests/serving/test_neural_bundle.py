@@ -16,7 +16,7 @@ from recsys.bundle import Bundle, write_bundle
 from recsys.policy import Policy, SurfacePolicy
 from recsys.scoring.neural import Neural, NeuralConfig
 from serving.client import Client, track
-from serving.model import Model
+from serving.models.model import Model
 
 N, DIM = 40, 4
 

@@ -25,8 +25,8 @@ from recsys.retrieval.sources import Asked, Proposal
 from recsys.retrieval.vectors import Rows
 from recsys.scoring.base import Evidence
 from serving.client import Client, track
-from serving.listeners import KnownListeners
-from serving.model import Model
+from serving.listeners.listeners import KnownListeners
+from serving.models.model import Model
 from serving.pipeline.query import Fallen, Query, Work
 from serving.server import OVERLOAD, Server
 from serving.settings import ServeSettings
@@ -149,7 +149,7 @@ def test_a_fault_of_ours_is_internal_and_the_server_lives_on(
 
     with serving(model) as address, Client(address) as client:
         with monkeypatch.context() as patch:
-            patch.setattr("serving.reasons.fill", broken)
+            patch.setattr("serving.services.reasons.fill", broken)
             with pytest.raises(grpc.RpcError) as caught:
                 client.continue_playlist([track("t0")], request_id="r-1")
         assert caught.value.code() == grpc.StatusCode.INTERNAL

@@ -12,7 +12,7 @@ from segue.v1.recommendation_pb2 import Fallback
 from recsys.policy import Policy, SurfacePolicy
 from recsys.ragged import Int32
 from recsys.ranking.filters import NoExplicit
-from serving.model import Model
+from serving.models.model import Model
 from serving.pipeline.query import Fallen, Query, Work
 
 

@@ -15,8 +15,8 @@ from segue.v1.track_pb2 import ArtistReference, SourceId, TrackName, TrackRefere
 
 from recsys.bundle import Bundle
 from recsys.errors import InputError
-from serving import prepared as module
-from serving.prepared import prepared, tidy
+from serving.catalogue import prepared as module
+from serving.catalogue.prepared import prepared, tidy
 
 WriteBundle = Callable[..., Path]
 

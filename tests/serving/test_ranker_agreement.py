@@ -17,7 +17,7 @@ from recsys.ranking.ranker import Ranker, Trees
 from recsys.ranking.request_features import features, names
 from recsys.ranking.surface_ranker import RankerCard, SurfaceRanker
 from recsys.scoring.neural import Neural, NeuralConfig
-from serving.model import Model
+from serving.models.model import Model
 from serving.pipeline.query import Query, Work
 from training.rankers.candidates import Proposer
 from training.rankers.publishing import write_ranked

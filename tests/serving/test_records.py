@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from segue.v1.admin_pb2 import Impression, RequestRecord
 
-from serving.background import Background
 from serving.eventlog.base import LogUnavailableError
 from serving.eventlog.embedded import EmbeddedLog
-from serving.metrics import Metrics
-from serving.records import Records
+from serving.inspection.background import Background
+from serving.inspection.metrics import Metrics
+from serving.inspection.records import Records
 from serving.store.base import StoreUnavailableError
 from serving.store.embedded import EmbeddedStore
 from serving.store.settings import StateSettings

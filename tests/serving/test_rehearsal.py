@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from recsys.errors import InputError
-from serving.model import Model
-from serving.rehearsal import rehearse
+from serving.models.model import Model
+from serving.models.rehearsal import rehearse
 
 WriteBundle = Callable[..., Path]
 

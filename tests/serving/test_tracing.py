@@ -15,8 +15,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from recsys.errors import MissingError
+from serving.inspection.tracing import Tracing, TracingSettings
 from serving.pipeline.query import Passed
-from serving.tracing import Tracing, TracingSettings
 
 SERVICE = "segue.v1.RecommendationService"
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"

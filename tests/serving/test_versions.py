@@ -14,7 +14,7 @@ from segue.v1.track_pb2 import TrackReference
 from recsys.bundle import Bundle, write_bundle
 from recsys.names import name_key
 from serving.client import Client, track
-from serving.model import Model
+from serving.models.model import Model
 
 VERSIONS = {2: "Title 0 (Live)", 6: "Title 4 - Remastered 2011"}
 EVEN = {f"t{i}" for i in range(0, 39, 2)}

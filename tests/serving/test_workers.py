@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from recsys.errors import InputError
-from serving.workers import Lifeline, Supervisor, WorkerFailedError, reserved_port
+from serving.processes.workers import Lifeline, Supervisor, WorkerFailedError, reserved_port
 
 OBEDIENT = "line.send(b'r'); line.recv(1)"
 STUBBORN = "signal.signal(signal.SIGTERM, signal.SIG_IGN); line.send(b'r'); time.sleep(60)"
@@ -76,8 +76,8 @@ def test_a_worker_that_is_killed_is_replaced_and_the_other_stays(tmp_path: Path)
 
 
 def test_workers_that_keep_dying_are_tried_ever_more_seldom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("serving.workers.FIRST_PAUSE_S", 0.05)
-    monkeypatch.setattr("serving.workers.LONGEST_PAUSE_S", 0.2)
+    monkeypatch.setattr("serving.processes.workers.FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr("serving.processes.workers.LONGEST_PAUSE_S", 0.2)
     with supervised("line.send(b'r'); sys.exit(3)", tmp_path, workers=1) as supervisor:
         supervisor.start(threading.Event())
         until(lambda: len(pids(tmp_path)) >= 6)
@@ -111,7 +111,7 @@ def test_one_that_does_not_end_is_killed(tmp_path: Path) -> None:
 def test_workers_see_that_their_supervisor_was_killed(tmp_path: Path) -> None:
     code = f"""
 import os, threading
-from serving.workers import Supervisor
+from serving.processes.workers import Supervisor
 supervisor = Supervisor({worker(OBEDIENT, tmp_path)!r}, 2, environment=os.environ, grace_s=10)
 supervisor.start(threading.Event())
 print("ready", flush=True)

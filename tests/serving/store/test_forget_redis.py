@@ -19,9 +19,9 @@ from serving.cli.forget import forget
 from serving.eventlog import LogSettings, LogUnavailableError, open_log
 from serving.eventlog.keys import KeyStore, RedisKeys, open_keys
 from serving.events import Event
-from serving.redis_files import rewrite
 from serving.store.base import NOBODY, StoreUnavailableError
 from serving.store.opening import open_store
+from serving.store.redis_files import rewrite
 from serving.store.settings import StateSettings
 
 app = typer.Typer()

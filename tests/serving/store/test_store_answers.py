@@ -13,10 +13,10 @@ from segue.v1.recommendation_pb2 import Fallback, RecommendResponse
 from recsys.workspace import Workspace
 from serving.client import Client, event, track
 from serving.eventlog import LogSettings, open_log
-from serving.feedback import FeedbackService
-from serving.listeners import KnownListeners, StoredListeners
-from serving.model import Model
+from serving.listeners.listeners import KnownListeners, StoredListeners
+from serving.models.model import Model
 from serving.server import Beside, Server
+from serving.services.feedback import FeedbackService
 from serving.settings import ServeSettings
 from serving.store.base import Store
 

@@ -1,0 +1,1 @@
+"""The services of the protos: requests into the terms of a bundle, outcomes into responses."""
