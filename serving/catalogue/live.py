@@ -19,6 +19,7 @@ from segue.v1.admin_pb2 import CatalogueTrack
 from recsys.names import name_key, normalised
 from recsys.newcomers import content_of
 from recsys.ragged import Bool, Float32, Int32
+from recsys.ranking.columns import ARRAYS
 from recsys.rising import merged, without
 from recsys.scoring.base import Scorer
 from recsys.scoring.neural import Neural
@@ -111,7 +112,8 @@ class Changes:
 
         scorers: the bundle's. Where one cannot encode tracks, they have no vector of it, and the log says why.
         """
-        tracks = [entry.track for entry in entries if entry.track is not None]
+        upserted = [entry.track for entry in entries if entry.track is not None]
+        tracks = _news(self.catalogue, upserted)
         catalogue, items, table = _with_tracks(self.catalogue, tracks) if tracks else (self.catalogue, _NONE, None)
         gone = catalogue.find_ids([entry.track_id for entry in entries if entry.track is None])
         vectors = dict(self.vectors)
@@ -125,7 +127,7 @@ class Changes:
                     log.error("tracks without a vector", source=name, tracks=len(tracks), error=str(error))
                     made, new = np.zeros(len(items), np.bool_), none.vectors
                 vectors[name] = vectors.get(name, none).updated(items, made, new)
-        back = without(self.removed, items)
+        back = without(self.removed, np.sort(catalogue.find_ids([track.track_id for track in upserted])))
         removed = merged(self.removed[back], np.sort(gone[gone >= 0]))
         return Changes(catalogue, version, removed, vectors)
 
@@ -135,6 +137,32 @@ class Changes:
         known = np.concatenate([_NONE, *(rows.items for rows in self.vectors.values())])
         silent = (items >= self.catalogue.n_base) & ~np.isin(items, known)
         return [track_ids[place] for place in np.flatnonzero(silent).tolist()]
+
+
+def _news(catalogue: Catalogue, tracks: Sequence[CatalogueTrack]) -> list[CatalogueTrack]:
+    """Those that the bundle does not hold just so: a bundle that learned a track since has nothing to be told of it."""
+    items = catalogue.find_ids([track.track_id for track in tracks])
+    untouched = [0 <= item < catalogue.n_base and item not in catalogue.changed.shown for item in items.tolist()]
+    held = np.flatnonzero(untouched).tolist()
+    if not held:
+        return list(tracks)
+    after, places, _ = _with_tracks(catalogue, [tracks[i] for i in held])
+    same = np.array([after.changed.shown[item] == catalogue.shown[item] for item in places.tolist()])
+    for name in ARRAYS:
+        same &= getattr(after.columns, name)[places] == getattr(catalogue.columns, name)[places]
+    tagged_anew = [item for item, _ in _tagged(catalogue, places) ^ _tagged(after, places)]
+    same &= ~np.isin(places, tagged_anew)
+    old = {held[i] for i in np.flatnonzero(same).tolist()}
+    return [track for i, track in enumerate(tracks) if i not in old]
+
+
+def _tagged(catalogue: Catalogue, items: Int32) -> set[tuple[int, int]]:
+    """Pairs of an item and a tag, of all tags of these items."""
+    tags = catalogue.columns.by["tags"]
+    first = np.flatnonzero(np.isin(tags.base.values, items) & ~np.isin(tags.base.values, tags.changed))
+    later = np.flatnonzero(np.isin(tags.items, items))
+    groups = np.concatenate([tags.base.rows[first], tags.groups[later]])
+    return set(zip(np.concatenate([tags.base.values[first], tags.items[later]]).tolist(), groups.tolist(), strict=True))
 
 
 def _with_tracks(catalogue: Catalogue, tracks: Sequence[CatalogueTrack]) -> tuple[Catalogue, Int32, pl.DataFrame]:

@@ -242,3 +242,19 @@ def test_an_old_model_is_not_changed(change: Callable[..., Model], loaded: Model
 
 def by_name(artist: str, title: str) -> TrackReference:
     return TrackReference(name=TrackName(artist=artist, title=title))
+
+
+def test_what_the_bundle_holds_just_so_is_no_change(loaded: Model, change: Callable[..., Model]) -> None:
+    """Else no bundle would ever learn a track that once came: its first vector would be laid over what was learned."""
+    held = loaded.bundle.catalogue.row(1, named=True)
+    told = {name: held[name] for name in ("title", "artist_id", "explicit", "duration_ms") if held[name] is not None}
+    told["artist"] = held["artist_name"]
+    model = change(track("t1", *(held["tags"] or ()), audio={"tempo": 90.0}, **told), "t5")
+    assert len(model.changes) == 1
+    assert not len(model.changes.vectors)
+    model = change(track("t1", "rock", **told))
+    assert len(model.changes) == 2
+    assert model.changes.vectors["neural"].items.tolist() == [1]
+    model = change(track("t1", *(held["tags"] or ()), **told), track("t5", "jazz"))
+    assert "t1" in answer(model, "t2")
+    assert "t5" in answer(model, "t2")
