@@ -57,11 +57,11 @@ def measured(tracks: int, slate: int, calls: int) -> list[tuple[str, float]]:
 
     from recsys.ranking.slate import Candidates, Slate
     from serving.inspection import logs
+    from serving.inspection.answered import Answered
     from serving.inspection.inspection import Inspection
     from serving.inspection.metrics import LoadedBundle, Metrics
     from serving.inspection.tracing import Tracing, TracingSettings
     from serving.pipeline.query import Passed, Query, Work
-    from serving.services.answered import Answered
 
     class Nowhere(SpanExporter):
         def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:

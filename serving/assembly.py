@@ -14,7 +14,6 @@ import structlog
 from recsys.allocation import keep_freed_memory
 from recsys.experiments import Experiments
 from recsys.workspace import Workspace
-from serving.catalogue.tail import CatalogueTail
 from serving.eventlog import open_log
 from serving.eventlog.embedded import EmbeddedLog
 from serving.eventlog.settings import LogSettings
@@ -23,6 +22,7 @@ from serving.inspection.inspection import Inspection
 from serving.inspection.logs import LoggingSettings
 from serving.inspection.metrics import FOLDER, Metrics
 from serving.inspection.metrics_page import MetricsSettings, exposed
+from serving.inspection.pseudonyms import Pseudonyms
 from serving.inspection.records import Records
 from serving.inspection.tracing import Tracing, TracingSettings
 from serving.listeners.listeners import StoredListeners, forget_known, known_listeners
@@ -30,8 +30,8 @@ from serving.models.experiments import ExperimentsFile
 from serving.models.loaded import LoadedModels, PinnedModels
 from serving.models.loading import Loader
 from serving.models.model import Model
+from serving.models.tail import CatalogueTail
 from serving.processes.recovery import catch_up
-from serving.security.pseudonyms import Pseudonyms
 from serving.security.quotas import Quotas
 from serving.security.settings import SecuritySettings
 from serving.server import Beside, Server

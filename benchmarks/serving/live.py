@@ -8,7 +8,7 @@ of CONNECTIONS connections in a row, which the kernel deals to both workers; eac
 Then a worker's own work, in one process with one thread: to read so many upserts at its start (replay), then one more,
 and a thousand more at once; and a batch of 32 requests through the pipeline with all of them there. The network reads
 tags and text (wordllama), so each upsert is encoded. Polling adds up to 150 ms before a worker looks
-(serving.catalogue.tail).
+(serving.models.tail).
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ from recsys.models.config import NetworkConfig
 from recsys.models.network import Network
 from recsys.ranking.filters import Market, NoExplicit
 from serving.catalogue.live import upsert
-from serving.catalogue.tail import CatalogueTail
 from serving.models.model import Model
+from serving.models.tail import CatalogueTail
 from serving.pipeline.query import Query, Work
 from training.engine.export import export
 

@@ -19,13 +19,13 @@ from google.rpc import code_pb2
 from segue.v1 import recommendation_pb2 as pb
 from segue.v1.feedback_pb2 import RecordEventsResponse
 
+from serving.inspection.answered import Answered
 from serving.inspection.metrics import LoadedBundle, Metrics
+from serving.inspection.pseudonyms import Pseudonyms
 from serving.inspection.records import Records
 from serving.inspection.tracing import Tracing, TracingSettings
 from serving.models.model import Model
 from serving.security.guard import caller
-from serving.security.pseudonyms import Pseudonyms
-from serving.services.answered import Answered
 
 log = structlog.get_logger("segue.access")
 
@@ -137,7 +137,7 @@ class Inspection:
         work = answer.work
         self._tracing.stages(work.passed, work.finished_ns)
         for fallen in work.fallbacks:
-            self.metrics.fallback(fallen.code, fallen.detail)
+            self.metrics.fallback(fallen.code, fallen.source)
         explored = int(np.count_nonzero(~np.isnan(work.slate.propensities)))
         self.metrics.served(answer.model.name, work.slate.candidates.items, explored)
         if self._records is not None:

@@ -1,5 +1,5 @@
 """The server's log on standard error: one JSON object a line, or text for a person. No listener id is written, but a
-pseudonym (`serving.security.pseudonyms`)."""
+pseudonym (`serving.inspection.pseudonyms`)."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def _fault(work: Work, n: int) -> str | None:
     items, scores = work.slate.candidates.items, work.slate.candidates.scores
     for fallen in work.fallbacks:
         if fallen.code in FAILED:
-            return f"has a part that fails: {fallen.detail or 'the ranker'}"
+            return f"has a part that fails: {fallen.source or 'the ranker'}"
     if len(items) and not (items.min() >= 0 and items.max() < n):
         return "answers what is not in the catalogue"
     if not np.isfinite(scores).all():

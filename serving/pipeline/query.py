@@ -50,8 +50,10 @@ class Fallen:
     """A step that was not the first choice."""
 
     code: Fallback.Code.ValueType
+    source: str = ""
+    """That was late or failed."""
     detail: str = ""
-    """The source that was late or failed."""
+    """What more there is to say."""
 
 
 @dataclass(frozen=True, slots=True)

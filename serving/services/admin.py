@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from segue.v1 import admin_pb2 as pb
 
 from serving.catalogue.live import removal, upsert
-from serving.catalogue.tail import CatalogueTail
 from serving.models.base import Models
+from serving.models.tail import CatalogueTail
 from serving.rpc.call import Caller
 from serving.rpc.refusals import CatalogueFullError, NotRememberedError
 from serving.store.base import CatalogueLog, RequestStore

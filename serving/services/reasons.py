@@ -1,4 +1,4 @@
-"""Why: the reason of a track and of a fallback, typed and in words."""
+"""Why: the reason of a track, typed and in words."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import structlog
-from segue.v1.recommendation_pb2 import Fallback, Reason
+from segue.v1.recommendation_pb2 import Reason
 
 from recsys.ragged import Int32, Int64
 from recsys.retrieval.sources import Source
@@ -62,26 +62,3 @@ def _evidence(sources: Sequence[Source], work: Work) -> tuple[Int32, Int64]:
         else:
             seeds[given], counts[given] = evidence.seeds, evidence.counts
     return seeds, counts
-
-
-def fallbacks(work: Work, sources: Sequence[str]) -> list[Fallback]:
-    """Every step that was not the first choice; ``sources``: the names of the pipeline's, in order."""
-    if not work.fallbacks:
-        return []
-    used = [sources[number] for number in np.unique(work.slate.candidates.sources)]
-    by = f"the answer is from {', '.join(used)}" if used else "no source has an answer"
-    first = sources[0]
-    causes = {
-        Fallback.CODE_UNKNOWN_LISTENER: "the listener is unknown and the request has no history",
-        Fallback.CODE_UNKNOWN_TRACKS: "the catalogue holds none of the seed tracks",
-        Fallback.CODE_NO_EVIDENCE: f"{first} has seen nothing with the seed tracks that the filters allow",
-        Fallback.CODE_TOO_FEW_CANDIDATES: f"{first} has seen too few tracks with the seed tracks",
-        Fallback.CODE_SOURCE_LATE: "{} was late",
-        Fallback.CODE_SOURCE_FAILED: "{} failed",
-        Fallback.CODE_RANKER_FAILED: "the ranker failed, and the order is that of the sources",
-        Fallback.CODE_STATE_UNAVAILABLE: "what is known of the listener could not be read",
-        Fallback.CODE_BUNDLE_UNAVAILABLE: "the listener's arms could not be served ({}), and the champion answered",
-    }
-    return [
-        Fallback(code=f.code, message=f"{causes[f.code].format(f.detail)}; {by}", sources=used) for f in work.fallbacks
-    ]

@@ -17,16 +17,17 @@ from recsys.policy import SurfacePolicy
 from recsys.ragged import Int32
 from recsys.ranking.filters import Filter
 from serving.catalogue.catalogue import Found
+from serving.inspection.answered import Answered
 from serving.listeners.listeners import Listeners
 from serving.models.base import Models
 from serving.models.experiments import choose
 from serving.models.model import Model
 from serving.pipeline.batcher import Batcher, ExpiredError
+from serving.pipeline.fallbacks import fallbacks
 from serving.pipeline.query import NOTHING, Fallen, Query, Work
 from serving.rpc.call import Caller
 from serving.rpc.validation import DEFAULT_LIMIT, Request
 from serving.services import filters, reasons
-from serving.services.answered import Answered
 from serving.store.base import NOBODY, Listener, StoreUnavailableError
 
 Response = pb.RecommendResponse | pb.ContinuePlaylistResponse | pb.SimilarTracksResponse
@@ -86,7 +87,7 @@ class RecommendationService:
         model, pipeline, catalogue = choice.model, choice.pipeline, choice.model.catalogue
         listener, fallen = self._listener(request)
         if choice.missed:
-            fallen.append(Fallen(Fallback.CODE_BUNDLE_UNAVAILABLE, choice.missed))
+            fallen.append(Fallen(Fallback.CODE_BUNDLE_UNAVAILABLE, detail=choice.missed))
         if seeds:
             found = catalogue.find(seeds)
             history, beside = _indices(found), dict[str, np.ndarray]()
@@ -134,7 +135,7 @@ class RecommendationService:
             catalogue.show(item, add(score=score, source=names[number], propensity=chance).track, asked_in)
         sources = [model.sources[surface][name] for name in names]
         reasons.fill((track.reason for track in response.tracks), model, sources, work)
-        response.fallbacks.extend(reasons.fallbacks(work, names))
+        response.fallbacks.extend(fallbacks(work, names))
         version = pipeline.policy.version
         who = request.request_id, int(now_s * 1e6), surface, request.user_id
         self.answered(Answered(*who, model, choice.arms, version, names, work))

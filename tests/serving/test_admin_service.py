@@ -14,11 +14,11 @@ from segue.v1 import admin_pb2 as pb
 from segue.v1.admin_pb2_grpc import AdminServiceStub
 from segue.v1.recommendation_pb2 import EXPLICIT_FILTER_EXCLUDE_EXPLICIT, Filters
 
-from serving.catalogue.tail import CatalogueTail
 from serving.client import Client, violations
 from serving.client import track as seed
 from serving.listeners.listeners import KnownListeners
 from serving.models.model import Model
+from serving.models.tail import CatalogueTail
 from serving.server import Beside, Server
 from serving.services import admin
 from serving.services.admin import AdminService

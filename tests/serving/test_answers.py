@@ -10,11 +10,11 @@ from segue.v1.recommendation_pb2 import Fallback, Reason
 from segue.v1.track_pb2 import ArtistReference, ResolvedSeed, SourceId, TrackName, TrackReference
 
 from serving.client import Client, track
+from serving.inspection.answered import Answered
 from serving.listeners.listeners import KnownListeners
 from serving.models.model import Model
 from serving.pipeline.batcher import Batcher, ExpiredError
 from serving.pipeline.query import Work
-from serving.services.answered import Answered
 from serving.services.recommendation import RecommendationService
 
 

@@ -14,12 +14,12 @@ from segue.v1.recommendation_pb2 import Fallback, Reason
 from recsys.experiments import Experiments
 from recsys.ranking.slate import draw_seed
 from serving.client import Client, track
+from serving.inspection.answered import Answered
 from serving.inspection.inspection import Inspection
 from serving.listeners.listeners import KnownListeners
 from serving.models.base import NoSuchBundleError
 from serving.models.model import Model
 from serving.server import Beside, Server
-from serving.services.answered import Answered
 from serving.settings import ServeSettings
 
 USERS = [f"user-{i}" for i in range(40)]

@@ -18,11 +18,11 @@ from serving.client import Client, track
 from serving.eventlog.embedded import EmbeddedLog
 from serving.inspection.inspection import Inspection
 from serving.inspection.metrics import Metrics
+from serving.inspection.pseudonyms import Pseudonyms
 from serving.inspection.records import Records
 from serving.inspection.tracing import Tracing, TracingSettings
 from serving.listeners.listeners import KnownListeners
 from serving.models.model import Model
-from serving.security.pseudonyms import Pseudonyms
 from serving.server import Beside, Server
 from serving.settings import ServeSettings
 from serving.store.embedded import EmbeddedStore

@@ -19,8 +19,8 @@ from recsys.errors import MissingError
 from recsys.ranking.filters import Filter, Licences, Market, NoExplicit
 from serving.catalogue import live
 from serving.catalogue.live import removal, upsert
-from serving.catalogue.tail import CatalogueTail
 from serving.models.model import Model
+from serving.models.tail import CatalogueTail
 from serving.pipeline.query import Query, Work
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from recsys.errors import InputError
+from serving.inspection.pseudonyms import Pseudonyms
 from serving.security import tls
 from serving.security.authentication import ANYBODY, Authentication
 from serving.security.clients import Clients, UnauthenticatedError
-from serving.security.pseudonyms import Pseudonyms
 from serving.security.settings import SecuritySettings
 
 A, B = "a" * 64, "b" * 64

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from segue.v1.admin_pb2 import RequestRecord, StageRecord
 
 from serving.models.model import Model
+from serving.pipeline.fallbacks import fallbacks
 from serving.pipeline.query import Work
-from serving.services.reasons import fallbacks
 
 
 @dataclass(frozen=True, slots=True)
