@@ -22,7 +22,6 @@ from serving.models.base import Models
 from serving.pipeline.admission import Admission
 from serving.pipeline.batcher import Batcher
 from serving.pipeline.pipeline import Pipeline
-from serving.pipeline.query import Work
 from serving.rpc import admin_validation, event_validation, validation
 from serving.rpc.call import Admitted, Check, anybody, handlers
 from serving.rpc.gate import Gate
@@ -33,6 +32,7 @@ from serving.security.quotas import Quotas
 from serving.security.settings import SecuritySettings
 from serving.security.slow import SlowRequests
 from serving.services.admin import AdminService
+from serving.services.answering import Answering, answer_together
 from serving.services.feedback import FeedbackService
 from serving.services.recommendation import RecommendationService
 from serving.settings import ServeSettings
@@ -90,10 +90,10 @@ class Server:
             options=_options(settings),
         )
         metrics = self._inspection.metrics
-        self._batcher: Batcher[Work] = Batcher(
+        self._batcher: Batcher[Answering] = Batcher(
             self._run,
             max_batch=settings.max_batch,
-            wanted=lambda work: work.waited_for(),
+            wanted=lambda answering: answering.caller.waits(),
             observe=metrics.batch,
             dropped=metrics.dropped,
         )
@@ -163,9 +163,9 @@ class Server:
                 for name in (OVERLOAD, *(["", *self._services] if self._settings.health_when_shedding else [])):
                     self._health.set(name, answer.NOT_SERVING if shedding else answer.SERVING)
 
-    def _run(self, pipeline: Hashable, works: Sequence[Work]) -> None:
+    def _run(self, pipeline: Hashable, answerings: Sequence[Answering]) -> None:
         assert isinstance(pipeline, Pipeline)
-        pipeline.run(works, self._inspection.metrics.stage)
+        answer_together(pipeline, answerings, self._inspection.metrics.stage)
         self._inspection.metrics.queue(self._batcher.load.waiting)
 
 

@@ -14,7 +14,7 @@ from serving.inspection.answered import Answered
 from serving.listeners.listeners import KnownListeners
 from serving.models.model import Model
 from serving.pipeline.batcher import Batcher, ExpiredError
-from serving.pipeline.query import Work
+from serving.services.answering import Answering, answer_together
 from serving.services.recommendation import RecommendationService
 
 
@@ -210,7 +210,9 @@ def test_an_answer_that_nobody_waits_for_is_no_impression(model: Model) -> None:
             return None
 
     told: list[Answered] = []
-    batcher: Batcher[Work] = Batcher(lambda pipeline, works: pipeline.run(works), max_batch=1)
+    batcher: Batcher[Answering] = Batcher(
+        lambda pipeline, answerings: answer_together(pipeline, answerings, lambda *_: None), max_batch=1
+    )
     models = SimpleNamespace(get=lambda name="": model)
     service = RecommendationService(models, KnownListeners({}), batcher, told.append)
     with pytest.raises(ExpiredError):
