@@ -35,7 +35,7 @@ from training.publish import git_commit
 
 ROOT = Path(__file__).parents[2]
 N_ITEMS = 100_000
-CONCURRENCY, LISTENERS = 32, 8
+CONCURRENCY, LISTENERS = 64, 16
 BUSY = 0.7
 PARTS = ("encoder", "index", "ranker")
 

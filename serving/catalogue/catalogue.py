@@ -122,6 +122,8 @@ class Catalogue:
 
     def find_ids(self, track_ids: Sequence[str]) -> Int32:
         """(len(track_ids),) the item of each of Segue's own ids; -1 where the catalogue does not hold it."""
+        if not track_ids:
+            return np.zeros(0, np.int32)
         found = self.ids.first([track_id.encode() for track_id in track_ids])
         if self.changed.ids:
             for place in np.flatnonzero(found < 0).tolist():

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from recsys.ragged import Int32, Int64
+from recsys.ragged import Bool, Int32, Int64
 
 Bytes = npt.NDArray[np.uint8]
 Hashes = npt.NDArray[np.uint64]
@@ -114,18 +114,35 @@ class Keys:
 
     def first(self, keys: Sequence[bytes]) -> Int32:
         """(len(keys),) the first row that bears each; -1: none does."""
-        places, ends = self._places(keys)
+        lengths = np.fromiter(map(len, keys), np.int64, len(keys))
+        raw = np.frombuffer(b"".join(keys), np.uint8)
+        asked = hashed(raw, lengths)
+        places = np.minimum(np.searchsorted(self.hashes, asked), max(len(self.hashes) - 1, 0))
         found = np.full(len(keys), -1, np.int32)
-        candidates = np.flatnonzero(places < ends)
-        rows = self.rows[places[candidates]]
-        starts, stops = self.strings.offsets[rows].tolist(), self.strings.offsets[rows + 1].tolist()
-        view = self.strings._view
-        for i, row, start, stop in zip(candidates.tolist(), rows.tolist(), starts, stops, strict=True):
-            if view[start:stop] == keys[i]:
-                found[i] = row
-            else:
-                found[i] = next(iter(self._bearing(keys[i], int(places[i]) + 1, int(ends[i]))), -1)
+        if not len(self.hashes):
+            return found
+        there = np.flatnonzero(self.hashes[places] == asked)
+        found[there] = self.rows[places[there]]
+        # Of several strings with one hash, or of another string with it, the slow way tells.
+        for i in there[~self._are(found[there], raw, lengths, there)].tolist():
+            found[i] = next(iter(self.every([keys[i]]).tolist()), -1)
         return found
+
+    def _are(self, rows: Int32, raw: Bytes, lengths: Int64, asked: Int64) -> Bool:
+        """(len(rows),) whether each row is the string ``asked`` (its number in ``raw``, where they stand one after the
+        other)."""
+        starts = self.strings.offsets[rows]
+        same: Bool = self.strings.offsets[rows + 1] - starts == lengths[asked]
+        sure = np.flatnonzero(same)
+        sizes = lengths[asked[sure]]
+        if not sizes.sum():
+            return same
+        within = np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        ours = self.strings.values[np.repeat(starts[sure], sizes) + within]
+        theirs = raw[np.repeat((np.cumsum(lengths) - lengths)[asked[sure]], sizes) + within]
+        wrong = np.repeat(sure, sizes)[ours != theirs]
+        same[wrong] = False
+        return same
 
     def all(self, key: bytes) -> list[int]:
         """The rows that bear it, rising."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from segue.v1 import recommendation_pb2 as pb
@@ -69,20 +70,27 @@ class Answering:
         self._context = context
         self._listener = listener
         self._fallen = fallen
-        self._found: Sequence[Found | None] = ()
+        self._named: list[tuple[TrackReference, Found]] = []
+        """Seeds that were recognised otherwise than by Segue's own id."""
+        self._unknown: list[TrackReference] = []
+        ids = [seed.track_id for seed in seeds]
+        self._by_id = bool(ids) and all(ids)
+        self.track_ids: Sequence[str] = [*(ids if self._by_id else ()), *listener.plays.track_ids]
+        """Segue's own ids of the seeds, where all have one, then of what the listener heard: a batch looks all of its
+        requests' up at once."""
         self.work: Work
 
-    def prepare(self) -> None:
-        """Resolve what the request names."""
+    def prepare(self, items: Int32) -> None:
+        """Resolve what the request names. items: of `track_ids`, -1 where the catalogue does not hold one."""
         request, listener, model = self.request, self._listener, self.choice.model
         catalogue = model.catalogue
+        heard = items[len(self._seeds) if self._by_id else 0 :]
         if self._seeds:
-            self._found = catalogue.find(self._seeds)
-            history, beside = _indices(self._found), dict[str, np.ndarray]()
+            history, beside = self._resolved(items), dict[str, np.ndarray]()
             if self._context in model.contexts:
                 beside["context"] = np.full(len(history), model.contexts[self._context], np.int64)
         else:
-            history, beside = _heard(model, listener)
+            history, beside = _heard(model, listener, heard)
         known = self._seeds or len(listener.plays)
         query = Query(
             history,
@@ -90,13 +98,29 @@ class Answering:
             _filters(model, request.filters, self.choice.pipeline.policy),
             beside,
             catalogue.find_ids(listener.dislikes) if listener.dislikes else NOTHING,
-            *_seen(model, listener, self.asked_s),
+            *_seen(listener, heard, self.asked_s),
             request.filters.artist_spacing if request.filters.HasField("artist_spacing") else None,
             Fallback.CODE_UNKNOWN_TRACKS if known else Fallback.CODE_UNKNOWN_LISTENER,
             request.request_id,
             int(self.asked_s),
         )
         self.work = Work(query, self.caller.waits, fallbacks=self._fallen)
+
+    def _resolved(self, items: Int32) -> Int32:
+        """The seeds that the catalogue holds."""
+        if self._by_id:
+            items = items[: len(self._seeds)]
+            self._unknown = [self._seeds[place] for place in np.flatnonzero(items < 0).tolist()]
+            return items[items >= 0]
+        history = []
+        for seed, found in zip(self._seeds, self.choice.model.catalogue.find(self._seeds), strict=True):
+            if found is None:
+                self._unknown.append(seed)
+                continue
+            history.append(found.index)
+            if found.method != ResolvedSeed.METHOD_TRACK_ID:
+                self._named.append((seed, found))
+        return np.array(history, np.int32)
 
     def finish(self) -> None:
         """Say what the pipeline found."""
@@ -106,15 +130,13 @@ class Answering:
         response.bundle = model.name
         response.history = len(work.query.history)
         response.arms.update(self.choice.arms)
-        asked_in = {seed.source_id.source for seed in self._seeds if seed.HasField("source_id")}
-        for seed, found in zip(self._seeds, self._found, strict=True):
-            if found is None:
-                response.unknown_seeds.append(seed)
-            elif found.method != ResolvedSeed.METHOD_TRACK_ID:
-                track = catalogue.track(found.index, asked_in)
-                response.seeds.append(
-                    ResolvedSeed(asked=seed, track=track, method=found.method, confidence=found.confidence)
-                )
+        response.unknown_seeds.extend(self._unknown)
+        asked_in = set() if self._by_id else {s.source_id.source for s in self._seeds if s.HasField("source_id")}
+        for seed, found in self._named:
+            track = catalogue.track(found.index, asked_in)
+            response.seeds.append(
+                ResolvedSeed(asked=seed, track=track, method=found.method, confidence=found.confidence)
+            )
         slate, add = work.slate, response.tracks.add
         shown = slate.candidates
         columns = (shown.items, shown.scores, shown.sources, slate.propensities)
@@ -127,8 +149,11 @@ class Answering:
 
 
 def answer_together(pipeline: Pipeline, answerings: Sequence[Answering], observe: Observe) -> None:
-    """A fault of one is its own; one of the pipeline is everybody's, and raised."""
-    ready = [answering for answering in answerings if _done(answering, answering.prepare)]
+    """All of one model. A fault of one is its own; one of the pipeline is everybody's, and raised."""
+    ids = [answering.track_ids for answering in answerings]
+    items = answerings[0].choice.model.catalogue.find_ids([track_id for each in ids for track_id in each])
+    parts = np.split(items, np.cumsum([len(each) for each in ids])[:-1])
+    ready = [each for each, part in zip(answerings, parts, strict=True) if _done(each, partial(each.prepare, part))]
     pipeline.run([answering.work for answering in ready], observe)
     for answering in ready:
         _done(answering, answering.finish)
@@ -143,16 +168,11 @@ def _done(answering: Answering, step: Callable[[], None]) -> bool:
     return answering.error is None
 
 
-def _indices(found: Sequence[Found | None]) -> Int32:
-    return np.array([f.index for f in found if f is not None], dtype=np.int32)
-
-
-def _heard(model: Model, listener: Listener) -> tuple[Int32, dict[str, np.ndarray]]:
-    """The plays that the catalogue holds, and what is told beside each."""
+def _heard(model: Model, listener: Listener, items: Int32) -> tuple[Int32, dict[str, np.ndarray]]:
+    """The plays that the catalogue holds, and what is told beside each; items: of all plays."""
     plays = listener.plays
     if not plays:
         return NOTHING, {}
-    items = model.catalogue.find_ids(plays.track_ids)
     known = items >= 0
     codes = model.contexts
     beside = {
@@ -163,11 +183,10 @@ def _heard(model: Model, listener: Listener) -> tuple[Int32, dict[str, np.ndarra
     return items[known], {name: column[known] for name, column in beside.items()}
 
 
-def _seen(model: Model, listener: Listener, now_s: float) -> tuple[Int32, np.ndarray]:
-    """What was heard lately, and how many days ago."""
+def _seen(listener: Listener, items: Int32, now_s: float) -> tuple[Int32, np.ndarray]:
+    """What was heard lately, and how many days ago; items: of all plays."""
     if not listener.plays:
         return NOTHING, NEVER
-    items = model.catalogue.find_ids(listener.plays.track_ids)
     days = (now_s - np.array(listener.plays.ts, np.float64)) / DAY_S
     return items[items >= 0], np.maximum(days[items >= 0], 0).astype(np.float32)
 
