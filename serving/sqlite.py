@@ -22,6 +22,9 @@ RETRY_S = 0.0005
 CHECKPOINT_PAGES = 4_000
 """Of 4 KiB, in the write-ahead log, after which a writer puts it into the file: that flushes to disk, so not often."""
 
+OPENING_S = 30.0
+"""How long a file that is opened is waited for, at least."""
+
 
 class SqliteFile:
     """Write-ahead log, one writer at a time over all processes; connections are lent to the threads that need one.
@@ -43,7 +46,8 @@ class SqliteFile:
     ) -> None:
         self._path = path
         self._synchronous = synchronous
-        self._timeout_s = timeout_s
+        # Opening is worth waiting for: after a crash one of many that open the file at once mends it first.
+        self._timeout_s = max(timeout_s, OPENING_S)
         self._unavailable = unavailable
         self._writing = threading.Lock()
         self._idle: deque[sqlite3.Connection] = deque()
@@ -63,6 +67,7 @@ class SqliteFile:
                 writer.execute(f"PRAGMA user_version = {version}")
             elif found != version:
                 raise InputError(f"{path}: of version {found}; this Segue reads and writes version {version}")
+        self._timeout_s = timeout_s
 
     def read(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """All rows. In a transaction of the same thread they are as it has made them."""

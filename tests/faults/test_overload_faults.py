@@ -43,9 +43,10 @@ def test_five_times_overload(crowned: Workspace, tell: Callable[..., None]) -> N
         with load(platform.address, threads=1) as after:
             wait_for(lambda: len(after.rows) > 100, 30)
     statuses = Counter(status for status, _ in seen)
-    assert set(statuses) <= {"OK", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"}
+    # UNAVAILABLE: gRPC itself refused the stream (REFUSED_STREAM) before a byte of it was worked on.
+    assert set(statuses) <= {"OK", "RESOURCE_EXHAUSTED", "UNAVAILABLE", "DEADLINE_EXCEEDED"}
     assert statuses["OK"] > 0.3 * capacity * SECONDS
-    assert statuses["RESOURCE_EXHAUSTED"] > statuses["DEADLINE_EXCEEDED"]
+    assert statuses["RESOURCE_EXHAUSTED"] + statuses["UNAVAILABLE"] > statuses["DEADLINE_EXCEEDED"]
     assert after.failed() == 0
     answered = np.percentile([ms for status, ms in seen if status == "OK"], 99)
     refused = np.percentile([ms for status, ms in seen if status == "RESOURCE_EXHAUSTED"], 50)
