@@ -29,6 +29,8 @@ WITH_SETTINGS = (
     "training.gate.rule", "serving.inspection.tracing", "serving.inspection.metrics_page", "serving.inspection.logs",
 )  # fmt: skip
 """Modules that hold a component's settings beside the component."""
+BESIDE = ("demo", "doctor", "report", "rollback", "experiments", "explain", "pull-log", "forget")
+"""Commands that are no step on the way of the data."""
 COLOURS = {"features": "#dcecf9", "training": "#e3f4df", "serving": "#fbe9d7", "recsys": "#eeeeee"}
 
 
@@ -47,13 +49,13 @@ def architecture(path: Path) -> None:
     axes.set(xlim=(0, 110), ylim=(0, 74))
     axes.axis("off")
 
-    flow = [c for c in ORDER if c in commands and c not in ("demo", "doctor", "report")]
-    axes.text(2, 71.5, "The way of the data: one command a step", fontsize=11, weight="bold")
+    flow = [c for c in ORDER if c in commands and c not in BESIDE]
+    axes.text(2, 71.5, "The way of the data: one command of segue a step", fontsize=11, weight="bold")
     width = 106 / len(flow)
     for i, name in enumerate(flow):
         x = 2 + i * width
         box(axes, x, 62.5, width - 3, 6, COLOURS[commands[name]])
-        axes.text(x + (width - 3) / 2, 65.5, f"segue {name}", ha="center", va="center", fontsize=8.5)
+        axes.text(x + (width - 3) / 2, 65.5, name, ha="center", va="center", fontsize=8)
         if i:
             axes.annotate("", (x - 0.2, 65.5), (x - 2.8, 65.5), arrowprops={"arrowstyle": "->"})
 
@@ -62,7 +64,7 @@ def architecture(path: Path) -> None:
         x = 2 + i * 36
         box(axes, x, 31, 33, 24, COLOURS[room])
         axes.text(x + 1.5, 52, f"{room}/", fontsize=10, weight="bold")
-        listing(axes, graph, room, x + 1.5, 50, columns=2, step=15.5)
+        listing(axes, graph, room, x + 1.5, 50, columns=3, step=10.8)
     centres = {room: (18.5 + i * 36, 31.0) for i, room in enumerate(ROOMS)}
     for importer, imported in sorted(arrows):
         if importer == imported:
@@ -91,7 +93,7 @@ def listing(
     rows = -(-len(names) // columns)
     for column in range(columns):
         text = "\n".join(names[column * rows : (column + 1) * rows])
-        axes.text(x + column * step, y, text, fontsize=8.5, va="top", linespacing=1.5)
+        axes.text(x + column * step, y, text, fontsize=7.4, va="top", linespacing=1.7)
 
 
 def data_contracts(path: Path) -> None:
