@@ -159,7 +159,8 @@ class SqliteFile:
             try:
                 return ask()
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                # The code may be an extended one: busy with mending the file, say.
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                     raise
                 time.sleep(RETRY_S)
 

@@ -14,7 +14,7 @@ class StoreSettings(Settings, table="store"):
 
     >>> StoreSettings.load(offline_store={"type": "dask"})
     Traceback (most recent call last):
-    recsys.errors.InputError: store.offline_store: ... take duckdb, or spark on a cluster; Feast's dask drops ...
+    recsys.errors.InputError: store.offline_store: take duckdb, or spark on a cluster; Feast's dask drops ...
     """
 
     project: str = Field(default="segue", pattern=r"^[a-z][a-z0-9_]*$")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import structlog
 
 from serving.client import Client
+from serving.inspection.metrics import FOLDER
 from serving.listeners.listeners import KnownListeners
 from serving.models.model import Model
 from serving.server import Server
@@ -22,6 +24,11 @@ def _short_tracebacks() -> None:
     """structlog's own default prints the locals of every frame, which takes seconds where they hold a model."""
     renderer = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(processors=[structlog.processors.add_log_level, renderer])
+
+
+def pytest_runtest_setup() -> None:
+    """Feast, once imported by another test of the process, names a folder in which all would share their figures."""
+    os.environ.pop(FOLDER, None)
 
 
 @contextmanager
