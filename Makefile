@@ -98,12 +98,14 @@ bench-training: install  ## Measure training speed and memory against RecTools, 
 bench-accuracy: install  ## Accuracy on the real sets in SEGUE_DATA, with seeds and intervals
 	$(BIN)/python benchmarks/accuracy $(BENCH)
 
-# A quarter of an hour on two idle cores; the million vectors are made once and kept under workspace/benchmarks.
+# An hour on two idle cores, most of it the graphs of a million tracks, which are made once and kept under
+# workspace/benchmarks. BENCH=--quick: that all of it runs, no more.
 bench-serving: install load  ## Measure the server beside the sum of its parts, retrieval, memory, start and effect
 	$(BIN)/python benchmarks/retrieval $(BENCH)
 	$(BIN)/python benchmarks/serving/coldstart.py
-	$(BIN)/python benchmarks/serving/memory.py
 	$(BIN)/python benchmarks/serving/effect.py
+	$(BIN)/python benchmarks/serving/live.py
+	$(BIN)/python benchmarks/serving/memory.py $(if $(findstring --quick,$(BENCH)),--items 20000)
 	$(BIN)/python benchmarks/serving $(BENCH)
 
 protos: install  ## Generate protos/segue/v1/*_pb2* from the .proto files
