@@ -138,7 +138,7 @@ def settings(path: Path) -> None:
         "",
     ]
     for table, component in sorted(found_settings().items()):
-        parts += [f"## [{table}]", "", inspect.cleandoc(component.__doc__ or ""), ""]
+        parts += [f"## [{table}]", "", inspect.cleandoc(component.__doc__ or "").partition("\n\n>>>")[0], ""]
         parts += ["| field | default | |", "|---|---|---|"]
         for name, field in component.model_fields.items():
             default = "required" if field.is_required() else f"`{plain(field.get_default(call_default_factory=True))}`"
