@@ -34,5 +34,5 @@ class LogSettings(Settings, table="log"):
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if self.kind == "kafka" and not self.brokers:
-            raise ValueError('log.brokers: kind "kafka" needs the bootstrap servers, "host:port,host:port"')
+            raise ValueError('brokers: kind "kafka" needs the bootstrap servers, "host:port,host:port"')
         return self

@@ -54,11 +54,11 @@ class SecuritySettings(Settings, table="security"):
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if (self.certificate is None) != (self.private_key is None):
-            raise ValueError("security.certificate: goes together with security.private_key; set both or none")
+            raise ValueError("certificate: goes together with security.private_key; set both or none")
         if self.client_ca is not None and self.certificate is None:
-            raise ValueError("security.client_ca: needs security.certificate and security.private_key: mTLS is TLS")
+            raise ValueError("client_ca: needs security.certificate and security.private_key: mTLS is TLS")
         if self.jwt_keys is not None and not (self.jwt_audience and self.jwt_issuer):
-            raise ValueError("security.jwt_audience: tokens for others must not count: set it, and security.jwt_issuer")
+            raise ValueError("jwt_audience: tokens for others must not count: set it, and security.jwt_issuer")
         return self
 
     @property
